@@ -1,0 +1,1 @@
+//! Programs a stranger would write first; see the sibling files.

@@ -1,1 +1,31 @@
-//! pop-wire
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod amount;
+mod equivocation;
+mod error;
+mod frame;
+mod id;
+mod identity;
+pub mod limits;
+mod manifest;
+pub mod message;
+mod proto;
+mod record;
+mod signed;
+mod time;
+mod version;
+
+pub use amount::Amount;
+pub use equivocation::{EquivocationEvidence, EvidenceShard};
+pub use error::{Bound, WireError};
+pub use frame::{FrameSplitter, put_frame};
+pub use id::{ColumnIndex, ColumnSet, ContentId, Digest, RequestId, SegmentIndex};
+pub use identity::{Keypair, PeerId, WalletAddress};
+pub use manifest::Manifest;
+pub use message::Message;
+pub use record::{MasternodeRecord, ProviderRecord, RecordBundle, RecordEntry};
+pub use signed::{Signed, SignedBody, Verified};
+pub use time::{Instant, UnixTime};
+pub use version::{ProtocolVersion, VersionRange};

@@ -1,0 +1,161 @@
+//! Frames: an unsigned varint (at most ten bytes, minimal) with the body's length, then the body.
+//! Normative text: `spec/wire.md` §2.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::{WireError, limits::FRAME_BYTES_MAX};
+
+/// Cuts a stream of bytes into frame bodies.
+///
+/// Feed it with [`buffer_mut`](Self::buffer_mut) (read straight into it) or
+/// [`push`](Self::push), then take bodies until [`next_frame`](Self::next_frame) says `None`.
+/// Bodies are slices of the buffer, not copies. Memory: what was fed and not yet taken; a frame
+/// over the limit is refused when its prefix is read, before anything is reserved for it.
+///
+/// ```
+/// use pop_wire::{FrameSplitter, put_frame};
+/// let mut stream = bytes::BytesMut::new();
+/// put_frame(&mut stream, b"hello")?;
+/// let mut splitter = FrameSplitter::new();
+/// splitter.push(&stream[..3]);
+/// assert_eq!(splitter.next_frame()?, None);
+/// splitter.push(&stream[3..]);
+/// assert_eq!(splitter.next_frame()?.as_deref(), Some(&b"hello"[..]));
+/// # Ok::<(), pop_wire::WireError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct FrameSplitter {
+    buffer: BytesMut,
+}
+
+impl FrameSplitter {
+    /// A splitter at the start of a stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The buffer to read into: append only.
+    pub fn buffer_mut(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// Append a copy of `bytes`.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Bytes held and not yet returned.
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The next whole body, or `None` until more bytes are fed.
+    ///
+    /// # Errors
+    /// [`WireError::FrameLength`] if the prefix is over [`FRAME_BYTES_MAX`] or not a minimal
+    /// varint. The stream can't be resynchronised after that: close it.
+    pub fn next_frame(&mut self) -> Result<Option<Bytes>, WireError> {
+        let refused = |got| WireError::FrameLength { max: FRAME_BYTES_MAX, got };
+        let (length, prefix_bytes) = match unsigned_varint::decode::u64(&self.buffer) {
+            Ok((length, rest)) => (length, self.buffer.len() - rest.len()),
+            Err(unsigned_varint::decode::Error::Insufficient) => return Ok(None),
+            Err(_) => return Err(refused(u64::MAX)),
+        };
+        let body_bytes = usize::try_from(length).map_err(|_| refused(length))?;
+        // spec/wire.md §2: a frame over the limit MUST be refused before it is buffered.
+        if body_bytes > FRAME_BYTES_MAX {
+            return Err(refused(length));
+        }
+        let frame_bytes = prefix_bytes + body_bytes;
+        if self.buffer.len() < frame_bytes {
+            self.buffer.reserve(frame_bytes - self.buffer.len());
+            return Ok(None);
+        }
+        self.buffer.advance(prefix_bytes);
+        Ok(Some(self.buffer.split_to(body_bytes).freeze()))
+    }
+}
+
+/// Append one frame with `body`.
+///
+/// # Errors
+/// [`WireError::FrameLength`] if `body` is over [`FRAME_BYTES_MAX`] (the caller's fault).
+pub fn put_frame(out: &mut BytesMut, body: &[u8]) -> Result<(), WireError> {
+    put_prefix(out, body.len())?;
+    out.put_slice(body);
+    Ok(())
+}
+
+/// Append the length prefix of a body of `body_bytes` that the caller appends next.
+pub(crate) fn put_prefix(out: &mut BytesMut, body_bytes: usize) -> Result<(), WireError> {
+    if body_bytes > FRAME_BYTES_MAX {
+        return Err(WireError::FrameLength {
+            max: FRAME_BYTES_MAX,
+            got: u64::try_from(body_bytes).unwrap_or(u64::MAX),
+        });
+    }
+    let mut prefix = unsigned_varint::encode::usize_buffer();
+    let prefix = unsigned_varint::encode::usize(body_bytes, &mut prefix);
+    out.reserve(prefix.len() + body_bytes);
+    out.put_slice(prefix);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_cut_of_a_stream_gives_the_same_frames(
+            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..8),
+            step in 1_usize..64,
+        ) {
+            let mut stream = BytesMut::new();
+            for body in &bodies {
+                put_frame(&mut stream, body).unwrap();
+            }
+            let mut splitter = FrameSplitter::new();
+            let mut seen = Vec::new();
+            for chunk in stream.chunks(step) {
+                splitter.push(chunk);
+                while let Some(frame) = splitter.next_frame().unwrap() {
+                    seen.push(frame.to_vec());
+                }
+            }
+            prop_assert_eq!(seen, bodies);
+            prop_assert_eq!(splitter.buffered_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_refused_at_its_prefix_without_reserving() {
+        let mut prefix = unsigned_varint::encode::usize_buffer();
+        let prefix = unsigned_varint::encode::usize(FRAME_BYTES_MAX + 1, &mut prefix);
+        let mut splitter = FrameSplitter::new();
+        splitter.push(prefix);
+        let capacity = splitter.buffer.capacity();
+        assert!(matches!(splitter.next_frame(), Err(WireError::FrameLength { .. })));
+        assert_eq!(splitter.buffer.capacity(), capacity);
+    }
+
+    #[test]
+    fn a_frame_of_exactly_the_limit_passes() {
+        let mut stream = BytesMut::new();
+        put_frame(&mut stream, &vec![7; FRAME_BYTES_MAX]).unwrap();
+        let mut splitter = FrameSplitter::new();
+        splitter.push(&stream);
+        assert_eq!(splitter.next_frame().unwrap().unwrap().len(), FRAME_BYTES_MAX);
+        assert!(put_frame(&mut stream, &vec![7; FRAME_BYTES_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn a_padded_or_endless_varint_is_refused() {
+        for garbage in [&[0x80, 0x00][..], &[0xff; 11][..]] {
+            let mut splitter = FrameSplitter::new();
+            splitter.push(garbage);
+            assert!(matches!(splitter.next_frame(), Err(WireError::FrameLength { .. })));
+        }
+    }
+}

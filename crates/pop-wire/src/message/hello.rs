@@ -1,6 +1,6 @@
 use crate::limits::{AGENT_BYTES_MAX, CREDIT_BYTES_MAX};
 use crate::signed::{check_length, check_range};
-use crate::{ProtocolVersion, VersionRange, WireError, proto};
+use crate::{MasternodeRecord, ProtocolVersion, Signed, VersionRange, WireError, proto};
 
 /// First message of each side of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,9 @@ pub struct Hello {
     pub credit_bytes: u64,
     /// Name and version of the sender's program, for logs.
     pub agent: String,
+    /// The sender's own record if it is a masternode, not yet verified: how a newcomer becomes
+    /// known to those it meets.
+    pub masternode: Option<Signed<MasternodeRecord>>,
 }
 
 impl Hello {
@@ -25,6 +28,10 @@ impl Hello {
         };
         check_range("hello.credit_bytes", hello.credit_bytes, 0, CREDIT_BYTES_MAX)?;
         check_length("hello.agent", hello.agent.len(), 0, AGENT_BYTES_MAX)?;
+        let masternode = match hello.masternode.is_empty() {
+            true => None,
+            false => Some(Signed::decode(hello.masternode)?),
+        };
         Ok(Self {
             versions: VersionRange::new(
                 version("hello.version_min", hello.version_min)?,
@@ -32,6 +39,7 @@ impl Hello {
             )?,
             credit_bytes: hello.credit_bytes,
             agent: hello.agent,
+            masternode,
         })
     }
 
@@ -41,6 +49,7 @@ impl Hello {
             version_max: self.versions.max().0.into(),
             credit_bytes: self.credit_bytes,
             agent: self.agent.clone(),
+            masternode: self.masternode.as_ref().map(Signed::encode).unwrap_or_default(),
         }
     }
 }

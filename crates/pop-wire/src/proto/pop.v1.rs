@@ -202,6 +202,9 @@ pub struct Hello {
     pub credit_bytes: u64,
     #[prost(string, tag = "4")]
     pub agent: ::prost::alloc::string::String,
+    /// SignedEnvelope of the sender's MasternodeBody; empty if it is none
+    #[prost(bytes = "bytes", tag = "5")]
+    pub masternode: ::prost::bytes::Bytes,
 }
 /// More room for shard payload: bytes of Shard and PutShard payloads beyond what was granted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,5 +1,7 @@
 //! Each named limit, hit from outside: one above is refused with an error that names the field.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use bytes::{BufMut, Bytes, BytesMut};
 use pop_wire::message::{Message, Peers};
 use pop_wire::{
@@ -150,7 +152,8 @@ fn unknown_fields_in_a_signed_body_are_refused() {
 
 #[test]
 fn messages_out_of_range_are_refused_by_field() {
-    let cases: [(&str, u8, fn(&mut BytesMut)); 12] = [
+    type Fill = fn(&mut BytesMut);
+    let cases: [(&str, u8, Fill); 12] = [
         ("hello.agent", 1, |m| {
             put_number(m, 1, 1);
             put_number(m, 2, 1);

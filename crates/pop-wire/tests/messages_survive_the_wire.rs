@@ -1,6 +1,8 @@
 //! Every message, record and envelope: decode, encode, decode gives the same value and the same
 //! bytes, whatever the values.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use bytes::Bytes;
 use pop_wire::message::{
     Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,

@@ -1,0 +1,60 @@
+//! Directories and files as the store needs them: private, locked, forced to the disk.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::StoreError;
+
+/// Owner only.
+const DIRECTORY_MODE: u32 = 0o700;
+/// Owner only.
+pub(super) const FILE_MODE: u32 = 0o600;
+
+/// Keeps every other process out of a data directory until dropped, also by a crash.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Creates `directory` if need be and locks it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] while another process holds it.
+    pub fn acquire(directory: &Path) -> Result<Self, StoreError> {
+        create_private(directory)?;
+        let path = directory.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(FILE_MODE)
+            .open(&path)
+            .map_err(StoreError::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
+            Err(TryLockError::Error(source)) => Err(StoreError::io("lock", &path)(source)),
+        }
+    }
+}
+
+/// Creates a directory, and those above it, that only the owner can enter. An existing one is
+/// left as it is.
+pub(super) fn create_private(directory: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIRECTORY_MODE)
+        .create(directory)
+        .map_err(StoreError::io("create", directory))
+}
+
+/// Forces a directory's entries to the disk: what a new or renamed file needs to be found after
+/// a power cut.
+pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    File::open(directory)
+        .and_then(|handle| handle.sync_all())
+        .map_err(StoreError::io("sync", directory))
+}

@@ -1,0 +1,253 @@
+//! One source's say on the settings: what it leaves out, the next source decides.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use libp2p::Multiaddr;
+use pop_wire::WalletAddress;
+use serde::Deserialize;
+use toml::de::DeTable;
+
+use super::value::{self, ByteSize, HttpListen, LogFormat};
+use super::{Origin, Resolved, SettingsError};
+
+/// The settings that one source gives. It is also the group of flags that the command line takes.
+#[derive(Clone, Debug, Default, Deserialize, clap::Args)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Layer {
+    /// Directory of the identity, the columns and the journals
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Addresses to listen on for peers
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    pub listen: Option<Vec<Multiaddr>>,
+    /// Further addresses to announce
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    pub external: Option<Vec<Multiaddr>>,
+    /// Peers to contact first
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    pub bootstrap: Option<Vec<Multiaddr>>,
+    /// Address of the HTTP gateway, or `off`
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(deserialize_with = "value::text")]
+    pub http_listen: Option<HttpListen>,
+    /// Further host names of the HTTP gateway
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub http_hosts: Option<Vec<String>>,
+    /// HTTP connections open at once
+    #[arg(long, value_name = "COUNT")]
+    pub http_connections_max: Option<u32>,
+    /// Bytes of columns to keep, such as 500GB
+    #[arg(long, value_name = "SIZE")]
+    pub quota_bytes: Option<ByteSize>,
+    /// Wallet address of the owner
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(deserialize_with = "value::text")]
+    pub operator: Option<WalletAddress>,
+    /// Exchange links open at once
+    #[arg(long, value_name = "COUNT")]
+    pub links_max: Option<u32>,
+    /// Memory for shards being served, over all peers
+    #[arg(long, value_name = "SIZE")]
+    pub serve_bytes_max: Option<ByteSize>,
+    /// Shard bytes one peer may send ahead
+    #[arg(long, value_name = "SIZE")]
+    pub link_credit_bytes: Option<ByteSize>,
+    /// Format of the logs: text or json
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(deserialize_with = "value::text")]
+    pub log_format: Option<LogFormat>,
+    /// Do not count loopback peers per IP prefix (local networks only)
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub diversity_exempt_loopback: Option<bool>,
+}
+
+impl Layer {
+    /// Every setting's name, in alphabetical order.
+    pub const NAMES: &'static [&'static str] = &[
+        "bootstrap",
+        "data_dir",
+        "diversity_exempt_loopback",
+        "external",
+        "http_connections_max",
+        "http_hosts",
+        "http_listen",
+        "link_credit_bytes",
+        "links_max",
+        "listen",
+        "log_format",
+        "operator",
+        "quota_bytes",
+        "serve_bytes_max",
+    ];
+
+    /// Reads a settings file's text; `path` is for the messages.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError::UnknownKey`] and [`SettingsError::BadFile`].
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self, SettingsError> {
+        let bad_file = |error: &toml::de::Error| SettingsError::BadFile {
+            path: path.to_path_buf(),
+            line: line_of(text, error.span().map_or(0, |span| span.start)),
+            message: error.message().to_owned(),
+        };
+        let table = DeTable::parse(text).map_err(|error| bad_file(&error))?;
+        for key in table.get_ref().keys() {
+            let name = key.get_ref().as_ref();
+            if !Self::NAMES.contains(&name) {
+                return Err(SettingsError::UnknownKey {
+                    path: path.to_path_buf(),
+                    line: line_of(text, key.span().start),
+                    key: name.to_owned(),
+                    nearest: nearest(name),
+                });
+            }
+        }
+        toml::from_str(text).map_err(|error| bad_file(&error))
+    }
+
+    /// Reads the `POP_…` variables that `variable` knows.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError::BadVariable`].
+    pub fn from_environment(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let variables = Variables(&variable);
+        Ok(Self {
+            data_dir: variables.one("POP_DATA_DIR")?,
+            listen: variables.list("POP_LISTEN")?,
+            external: variables.list("POP_EXTERNAL")?,
+            bootstrap: variables.list("POP_BOOTSTRAP")?,
+            http_listen: variables.one("POP_HTTP_LISTEN")?,
+            http_hosts: variables.list("POP_HTTP_HOSTS")?,
+            http_connections_max: variables.one("POP_HTTP_CONNECTIONS_MAX")?,
+            quota_bytes: variables.one("POP_QUOTA_BYTES")?,
+            operator: variables.one("POP_OPERATOR")?,
+            links_max: variables.one("POP_LINKS_MAX")?,
+            serve_bytes_max: variables.one("POP_SERVE_BYTES_MAX")?,
+            link_credit_bytes: variables.one("POP_LINK_CREDIT_BYTES")?,
+            log_format: variables.one("POP_LOG_FORMAT")?,
+            diversity_exempt_loopback: variables.one("POP_DIVERSITY_EXEMPT_LOOPBACK")?,
+        })
+    }
+
+    /// Writes what this layer says over `resolved`.
+    pub(super) fn apply(&self, origin: Origin, resolved: &mut Resolved) {
+        let settings = &mut resolved.settings;
+        let origins = &mut resolved.origins;
+        let mut put = |name, given: bool| {
+            if given {
+                origins.insert(name, origin);
+            }
+        };
+        put("data_dir", set(&self.data_dir, &mut settings.data_dir));
+        put("listen", set(&self.listen, &mut settings.listen));
+        put("external", set(&self.external, &mut settings.external));
+        put("bootstrap", set(&self.bootstrap, &mut settings.bootstrap));
+        let http_listen = self.http_listen.map(|listen| listen.0);
+        put("http_listen", set(&http_listen, &mut settings.http_listen));
+        put("http_hosts", set(&self.http_hosts, &mut settings.http_hosts));
+        put(
+            "http_connections_max",
+            set(&self.http_connections_max, &mut settings.http_connections_max),
+        );
+        let quota_bytes = self.quota_bytes.map(|size| size.0);
+        put("quota_bytes", set(&quota_bytes, &mut settings.quota_bytes));
+        put("operator", set(&self.operator.map(Some), &mut settings.operator));
+        put("links_max", set(&self.links_max, &mut settings.links_max));
+        let serve_bytes_max = self.serve_bytes_max.map(|size| size.0);
+        put("serve_bytes_max", set(&serve_bytes_max, &mut settings.serve_bytes_max));
+        let link_credit_bytes = self.link_credit_bytes.map(|size| size.0);
+        put("link_credit_bytes", set(&link_credit_bytes, &mut settings.link_credit_bytes));
+        put("log_format", set(&self.log_format, &mut settings.log_format));
+        put(
+            "diversity_exempt_loopback",
+            set(&self.diversity_exempt_loopback, &mut settings.diversity_exempt_loopback),
+        );
+    }
+}
+
+fn set<T: Clone>(given: &Option<T>, target: &mut T) -> bool {
+    if let Some(value) = given {
+        target.clone_from(value);
+    }
+    given.is_some()
+}
+
+struct Variables<'a, F>(&'a F);
+
+impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
+    fn one<T>(&self, name: &str) -> Result<Option<T>, SettingsError>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        (self.0)(name).map(|text| parse(name, &text)).transpose()
+    }
+
+    fn list<T>(&self, name: &str) -> Result<Option<Vec<T>>, SettingsError>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        (self.0)(name)
+            .map(|text| {
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|item| !item.is_empty())
+                    .map(|item| parse(name, item))
+                    .collect()
+            })
+            .transpose()
+    }
+}
+
+fn parse<T>(name: &str, text: &str) -> Result<T, SettingsError>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|error: T::Err| SettingsError::BadVariable {
+        variable: name.to_owned(),
+        message: error.to_string(),
+    })
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or_default();
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// The setting with the smallest edit distance to `key`, if a third of its letters still match.
+fn nearest(key: &str) -> Option<&'static str> {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    Layer::NAMES
+        .iter()
+        .map(|name| (edit_distance(&key, name), *name))
+        .min()
+        .filter(|(distance, name)| distance * 3 <= name.len().max(key.len()) * 2)
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance between two short ASCII words.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let mut previous: Vec<usize> = (0..=right.len()).collect();
+    for (row, a) in left.bytes().enumerate() {
+        let mut diagonal = row;
+        if let Some(first) = previous.first_mut() {
+            *first = row + 1;
+        }
+        for (column, b) in right.bytes().enumerate() {
+            let above = previous[column + 1];
+            let best = (diagonal + usize::from(a != b)).min(above + 1).min(previous[column] + 1);
+            diagonal = above;
+            previous[column + 1] = best;
+        }
+    }
+    previous.last().copied().unwrap_or_default()
+}

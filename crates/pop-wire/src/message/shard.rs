@@ -133,6 +133,8 @@ pub enum RefusalReason {
     PaymentDue,
     /// The node is going down. Ask somebody else.
     ShuttingDown,
+    /// The requester cancelled it before it was served.
+    Cancelled,
     /// A reason that this version doesn't know: treat as [`NotFound`](Self::NotFound).
     Other(u32),
 }
@@ -148,6 +150,7 @@ impl RefusalReason {
             6 => Self::NotAccepted,
             7 => Self::PaymentDue,
             8 => Self::ShuttingDown,
+            9 => Self::Cancelled,
             other => Self::Other(other),
         }
     }
@@ -162,6 +165,7 @@ impl RefusalReason {
             Self::NotAccepted => 6,
             Self::PaymentDue => 7,
             Self::ShuttingDown => 8,
+            Self::Cancelled => 9,
             Self::Other(code) => code,
         }
     }
@@ -178,6 +182,7 @@ impl core::fmt::Display for RefusalReason {
             Self::NotAccepted => f.write_str("not accepted"),
             Self::PaymentDue => f.write_str("payment due"),
             Self::ShuttingDown => f.write_str("shutting down"),
+            Self::Cancelled => f.write_str("cancelled"),
             Self::Other(code) => write!(f, "reason {code}"),
         }
     }

@@ -8,8 +8,12 @@ use crate::limits::{
     CONTENT_PATH_LEN_MAX, EQUIVOCATION_PROOF_BYTES_MAX, SEGMENT_PATH_LEN_MAX, SEGMENTS_MAX,
     SHARD_BYTES_MAX, TOTAL_SHARDS_MAX,
 };
+use crate::repeated::{check_count, entries};
 use crate::signed::{check_length, check_range};
 use crate::{ColumnIndex, Digest, Manifest, SegmentIndex, Signed, WireError, proto};
+
+/// Number of the field `shards` in `EquivocationProofBody`.
+const SHARDS_TAG: u32 = 4;
 
 /// Shards of one segment with their paths under one signed manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,17 +46,11 @@ impl EquivocationEvidence {
     /// [`WireError`]: the sender's fault.
     pub fn decode(bytes: Bytes) -> Result<Self, WireError> {
         check_length("evidence", bytes.len(), 0, EQUIVOCATION_PROOF_BYTES_MAX)?;
+        let shards_max = usize::from(TOTAL_SHARDS_MAX);
+        check_count("evidence.shards", entries(&bytes, SHARDS_TAG), shards_max)?;
         let body = proto::EquivocationProofBody::decode(bytes)
             .map_err(|_| WireError::Protobuf { message: "equivocation evidence" })?;
         check_range("evidence.segment", body.segment, 0, SEGMENTS_MAX - 1)?;
-        let shards_max = usize::from(TOTAL_SHARDS_MAX);
-        if body.shards.len() > shards_max {
-            return Err(WireError::TooMany {
-                field: "evidence.shards",
-                max: shards_max,
-                got: body.shards.len(),
-            });
-        }
         Ok(Self {
             manifest: Signed::decode(body.manifest)?,
             segment: SegmentIndex(body.segment),

@@ -13,6 +13,7 @@ mod manifest;
 pub mod message;
 mod proto;
 mod record;
+mod repeated;
 mod signed;
 mod time;
 mod version;

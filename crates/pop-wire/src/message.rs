@@ -64,6 +64,7 @@ impl Message {
     /// [`WireError`]: the sender's fault.
     pub fn decode(body: Bytes) -> Result<Self, WireError> {
         check_length("frame", body.len(), 0, FRAME_BYTES_MAX)?;
+        Peers::check_count(&body)?;
         let message = proto::ExchangeMessage::decode(body)
             .map_err(|_| WireError::Protobuf { message: "exchange message" })?;
         let kind = message.kind.ok_or(WireError::UnknownKind { message: "exchange message" })?;

@@ -212,6 +212,11 @@ fn more_peers_or_entries_than_the_limit_are_refused() {
     (0..=limits::BUNDLE_ENTRIES_MAX).for_each(|_| put_bytes(&mut entries, 1, &[]));
     let error = RecordBundle::decode(entries.freeze()).expect_err("entries");
     assert_eq!(field_of(&error), "bundle.entries");
+
+    let mut shards = BytesMut::new();
+    (0..=limits::TOTAL_SHARDS_MAX).for_each(|_| put_bytes(&mut shards, 4, &[]));
+    let error = EquivocationEvidence::decode(shards.freeze()).expect_err("shards");
+    assert_eq!(field_of(&error), "evidence.shards");
 }
 
 #[test]

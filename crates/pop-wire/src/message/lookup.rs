@@ -1,7 +1,13 @@
 use crate::limits::PEERS_MAX;
+use crate::repeated::{check_count, entries};
 use crate::{
     ColumnSet, ContentId, Manifest, MasternodeRecord, RequestId, Signed, WireError, proto,
 };
+
+/// Number of the field `peers` in `ExchangeMessage`.
+const PEERS_TAG: u32 = 16;
+/// Number of the field `masternodes` in `Peers`.
+const MASTERNODES_TAG: u32 = 2;
 
 /// Ask for a content's manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,14 +105,13 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// Refuse too many entries in the body of a frame, whatever kind it is of.
+    pub(super) fn check_count(frame: &[u8]) -> Result<(), WireError> {
+        let masternodes = entries(frame, PEERS_TAG).flat_map(|it| entries(it, MASTERNODES_TAG));
+        check_count("peers.masternodes", masternodes, PEERS_MAX)
+    }
+
     pub(super) fn from_proto(peers: proto::Peers) -> Result<Self, WireError> {
-        if peers.masternodes.len() > PEERS_MAX {
-            return Err(WireError::TooMany {
-                field: "peers.masternodes",
-                max: PEERS_MAX,
-                got: peers.masternodes.len(),
-            });
-        }
         let masternodes = peers.masternodes.into_iter().map(Signed::decode);
         Ok(Self { id: RequestId(peers.id), masternodes: masternodes.collect::<Result<_, _>>()? })
     }

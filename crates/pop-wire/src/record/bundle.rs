@@ -2,8 +2,12 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::limits::{BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX};
+use crate::repeated::{check_count, entries};
 use crate::signed::check_length;
 use crate::{Manifest, MasternodeRecord, ProviderRecord, Signed, WireError, proto};
+
+/// Number of the field `entries` in `RecordBundle`.
+const ENTRIES_TAG: u32 = 1;
 
 /// One record of a bundle, its signature not yet checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +35,9 @@ impl RecordBundle {
     /// [`WireError`]: the sender's fault.
     pub fn decode(bytes: Bytes) -> Result<Self, WireError> {
         check_length("bundle", bytes.len(), 0, BUNDLE_BYTES_MAX)?;
+        check_count("bundle.entries", entries(&bytes, ENTRIES_TAG), BUNDLE_ENTRIES_MAX)?;
         let bundle = proto::RecordBundle::decode(bytes)
             .map_err(|_| WireError::Protobuf { message: "record bundle" })?;
-        if bundle.entries.len() > BUNDLE_ENTRIES_MAX {
-            return Err(WireError::TooMany {
-                field: "bundle.entries",
-                max: BUNDLE_ENTRIES_MAX,
-                got: bundle.entries.len(),
-            });
-        }
         let entries = bundle.entries.into_iter().map(RecordEntry::from_proto);
         Ok(Self { entries: entries.collect::<Result<_, _>>()? })
     }

@@ -4,4 +4,6 @@
 
 pub mod clock;
 pub mod disk;
+pub mod http;
+pub mod metrics;
 pub mod settings;

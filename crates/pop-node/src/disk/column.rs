@@ -12,7 +12,7 @@ use pop_wire::{ColumnIndex, ContentId, Digest, Manifest, SegmentIndex, Verified}
 use super::StoreError;
 use super::directory::{FILE_MODE, create_private, sync_directory};
 use super::index::ColumnState;
-use super::layout::Layout;
+use super::layout::FileLayout;
 use super::record::RecordId;
 use super::store::{HeldColumn, HeldContent, Shared, remove_if_there};
 
@@ -33,7 +33,7 @@ pub struct ColumnWriter {
     manifest: Verified<Manifest>,
     content: ContentId,
     column: ColumnIndex,
-    layout: Layout,
+    layout: FileLayout,
     /// Tells this writer from an earlier one whose column was removed and opened again.
     number: u64,
     file: File,
@@ -47,7 +47,7 @@ impl OpenedColumn {
         manifest: &Verified<Manifest>,
         column: ColumnIndex,
     ) -> Result<Self, StoreError> {
-        let layout = Layout::of(manifest)?;
+        let layout = FileLayout::of(manifest)?;
         layout.check_column(column)?;
         let content = manifest.content_id();
         let path = shared.partial_path(&content, column);
@@ -98,7 +98,7 @@ impl<'a> Claim<'a> {
         shared: &'a Shared,
         manifest: &Verified<Manifest>,
         column: ColumnIndex,
-        layout: Layout,
+        layout: FileLayout,
     ) -> Result<Option<Self>, StoreError> {
         let content = manifest.content_id();
         let mut state = shared.state();
@@ -170,7 +170,7 @@ impl ColumnWriter {
     /// Whether every segment is written, so that the column can be sealed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.next == self.layout.segments
+        self.next == self.layout.segments()
     }
 
     /// Writes one shard. The caller has verified it against the manifest's root.
@@ -215,7 +215,10 @@ impl ColumnWriter {
     /// was removed meanwhile. Any failure to reach the disk turns writing off.
     pub fn seal(self) -> Result<(), StoreError> {
         if !self.is_complete() {
-            return Err(StoreError::Incomplete { expected: self.layout.segments, got: self.next });
+            return Err(StoreError::Incomplete {
+                expected: self.layout.segments(),
+                got: self.next,
+            });
         }
         self.shared.refuse_if_writes_off()?;
         self.sync_file().map_err(|error| self.shared.turn_writes_off(error))?;
@@ -283,12 +286,12 @@ fn open_partial(path: &Path) -> Result<File, StoreError> {
 fn resume(
     file: &File,
     path: &Path,
-    layout: &Layout,
+    layout: &FileLayout,
     content: ContentId,
     column: ColumnIndex,
 ) -> Result<u64, StoreError> {
     let mut next = 0;
-    while next < layout.segments {
+    while next < layout.segments() {
         let segment = SegmentIndex(next);
         let shape = layout.shape(segment, column)?;
         let mut record = BytesMut::zeroed(shape.record_bytes());
@@ -322,8 +325,68 @@ fn expect_len(what: &'static str, expected: usize, got: usize) -> Result<(), Sto
 mod tests {
     use std::cell::Cell;
 
+    use pop_wire::Keypair;
+
+    use super::super::ColumnStore;
+    use super::*;
+
     thread_local! {
         /// Makes every fsync of a column fail on this thread.
         pub(super) static SYNC_FAILS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    fn empty_content(tag: u8) -> Verified<Manifest> {
+        let keypair = Keypair::from_secret_bytes(&[3; 32]).unwrap();
+        let digests = [Digest([tag; 32]); 3];
+        let manifest = Manifest::new(keypair.peer_id(), 0, 64, (2, 3), digests);
+        Verified::sign(manifest, &keypair).unwrap()
+    }
+
+    fn written(store: &ColumnStore, manifest: &Verified<Manifest>) -> ColumnWriter {
+        let column = ColumnIndex::default();
+        let Ok(OpenedColumn::Writer(mut writer)) = store.open_column(manifest, column) else {
+            panic!("expected a writer");
+        };
+        writer.write(SegmentIndex(0), &[9; 64], &[Digest([1; 32]); 2], &[]).unwrap();
+        writer
+    }
+
+    #[test]
+    fn a_failed_fsync_turns_writing_off_until_the_store_is_opened_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (held, lost) = (empty_content(1), empty_content(2));
+        let store = ColumnStore::open(directory.path(), 1 << 20).unwrap();
+        written(&store, &held).seal().unwrap();
+        let (waiting, failing) = (written(&store, &empty_content(3)), written(&store, &lost));
+
+        SYNC_FAILS.set(true);
+        assert!(matches!(failing.seal(), Err(StoreError::Io { .. })));
+        SYNC_FAILS.set(false);
+        assert!(!store.is_writable());
+        let column = ColumnIndex::default();
+        let refusals = [
+            waiting.seal().unwrap_err(),
+            store.open_column(&lost, column).unwrap_err(),
+            store.remove(&held.content_id()).unwrap_err(),
+        ];
+        for refused in refusals {
+            assert!(matches!(refused, StoreError::WritesOff), "{refused:?}");
+        }
+        // What is held is still served, and what was not synced never is.
+        store.read(&held.content_id(), SegmentIndex(0), column).unwrap();
+        assert!(store.holdings(&lost.content_id()).is_empty());
+        drop(store);
+
+        let store = ColumnStore::open(directory.path(), 1 << 20).unwrap();
+        assert!(store.holdings(&lost.content_id()).is_empty());
+        written_again(&store, &lost).seal().unwrap();
+        assert!(store.holdings(&lost.content_id()).contains(column));
+    }
+
+    fn written_again(store: &ColumnStore, manifest: &Verified<Manifest>) -> ColumnWriter {
+        match store.open_column(manifest, ColumnIndex::default()) {
+            Ok(OpenedColumn::Writer(writer)) if writer.is_complete() => writer,
+            other => panic!("expected a complete partial column, got {other:?}"),
+        }
     }
 }

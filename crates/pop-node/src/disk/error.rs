@@ -65,6 +65,9 @@ pub enum StoreError {
         /// The segment.
         segment: SegmentIndex,
     },
+    /// The manifest describes no content that can exist: the publisher's fault.
+    #[error(transparent)]
+    BadLayout(#[from] pop_erasure::LayoutError),
     /// A number or length does not fit the content's manifest.
     #[error("{what}: expected {expected}, got {got}")]
     WrongShape {

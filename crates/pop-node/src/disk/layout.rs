@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Record `i` starts at `i * stride`, the stride being the size of the largest possible record.
-//! Lengths of the paths follow from the shape of the trees (RFC 6962), so none is stored.
+//! Lengths follow from the content's layout, so none is stored.
 
 use pop_wire::{ColumnIndex, Manifest, SegmentIndex};
 
@@ -14,17 +14,14 @@ use super::StoreError;
 const HASH_BYTES: usize = 32;
 const CHECKSUM_BYTES: usize = 8;
 
-/// Sizes of one content's columns; the same for all columns of the content.
+/// Sizes of one content's column files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
-    pub(super) segments: u64,
-    pub(super) columns: u16,
-    shard_bytes: usize,
-    last_shard_bytes: usize,
+pub(super) struct FileLayout {
+    content: pop_erasure::Layout,
     stride_bytes: u64,
 }
 
-/// Lengths of the parts of one record, in bytes.
+/// Lengths of the parts of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RecordShape {
     pub(super) shard_bytes: usize,
@@ -33,67 +30,43 @@ pub(super) struct RecordShape {
 }
 
 impl RecordShape {
-    pub(super) fn paths_bytes(self) -> usize {
-        (self.segment_path_len + self.content_path_len) * HASH_BYTES
-    }
-
     pub(super) fn record_bytes(self) -> usize {
-        self.shard_bytes + self.paths_bytes() + CHECKSUM_BYTES
+        let path_len = self.segment_path_len + self.content_path_len;
+        self.shard_bytes + path_len * HASH_BYTES + CHECKSUM_BYTES
     }
 }
 
-impl Layout {
+impl FileLayout {
     /// # Errors
     ///
-    /// [`StoreError::WrongShape`] for a column too large for any file.
+    /// [`StoreError::BadLayout`]: the publisher's fault.
     pub(super) fn of(manifest: &Manifest) -> Result<Self, StoreError> {
-        let segments = manifest.segment_count();
-        let shard_bytes = to_usize(manifest.shard_bytes.into());
-        let before_last = manifest.segment_bytes().saturating_mul(segments - 1);
-        let last_bytes = manifest.length_bytes.saturating_sub(before_last);
-        // spec/content.md §4: the last segment's shards are as short as its plaintext and tag
-        // allow, in steps of 64 bytes.
-        let last_shard_bytes =
-            (last_bytes + 16).div_ceil(manifest.data_shards.into()).next_multiple_of(64);
-        let layout = Self {
-            segments,
-            columns: manifest.total_shards,
-            shard_bytes,
-            last_shard_bytes: to_usize(last_shard_bytes),
-            stride_bytes: 0,
+        let content = pop_erasure::Layout::of(manifest)?;
+        let tail_bytes = content.shard_bytes(content.last_segment()).unwrap_or_default();
+        let largest = RecordShape {
+            shard_bytes: to_usize(manifest.shard_bytes.max(tail_bytes)),
+            // The first leaf of such a tree is as deep as any.
+            segment_path_len: content.segment_path_length(ColumnIndex::default()),
+            content_path_len: content.content_path_length(SegmentIndex(0)),
         };
-        let deepest = RecordShape {
-            shard_bytes: shard_bytes.max(layout.last_shard_bytes),
-            segment_path_len: depth(manifest.total_shards.into()),
-            content_path_len: depth(segments),
-        };
-        let stride_bytes = to_u64(deepest.record_bytes());
-        match stride_bytes.checked_mul(segments) {
-            Some(bytes) if i64::try_from(bytes).is_ok() => Ok(Self { stride_bytes, ..layout }),
-            _ => Err(StoreError::WrongShape {
-                what: "column bytes",
-                expected: i64::MAX.unsigned_abs(),
-                got: u64::MAX,
-            }),
-        }
+        Ok(Self { content, stride_bytes: to_u64(largest.record_bytes()) })
     }
 
-    /// Size of a whole column's file, in bytes: what a column costs of the quota.
+    pub(super) fn segments(&self) -> u64 {
+        self.content.segment_count()
+    }
+
+    /// What a column costs of the quota, in bytes: a stride for every segment.
     pub(super) fn column_bytes(&self) -> u64 {
-        // Everything but the last record takes a full stride, whatever its paths need, and the
-        // last one is charged a full stride too: the sum does not depend on the column.
-        self.stride_bytes * self.segments
+        self.stride_bytes.saturating_mul(self.segments())
     }
 
     /// Size of the file that holds the first `segments` records of `column`, in bytes.
     pub(super) fn file_bytes(&self, segments: u64, column: ColumnIndex) -> u64 {
-        match segments.checked_sub(1) {
-            None => 0,
-            Some(last) => {
-                let shape = self.shape_at(last, column);
-                self.stride_bytes * last + to_u64(shape.record_bytes())
-            }
-        }
+        segments.checked_sub(1).map_or(0, |last| {
+            let record = self.shape_at(SegmentIndex(last), column).record_bytes();
+            self.offset(last) + to_u64(record)
+        })
     }
 
     /// Where the record of `segment` starts.
@@ -109,104 +82,45 @@ impl Layout {
         segment: SegmentIndex,
         column: ColumnIndex,
     ) -> Result<RecordShape, StoreError> {
-        if segment.0 >= self.segments {
+        if segment.0 >= self.segments() {
             return Err(StoreError::WrongShape {
                 what: "segment index below",
-                expected: self.segments,
+                expected: self.segments(),
                 got: segment.0,
             });
         }
         self.check_column(column)?;
-        Ok(self.shape_at(segment.0, column))
+        Ok(self.shape_at(segment, column))
     }
 
     /// # Errors
     ///
     /// [`StoreError::WrongShape`] when the content has no such column.
     pub(super) fn check_column(&self, column: ColumnIndex) -> Result<(), StoreError> {
-        if column.get() < self.columns {
+        let columns = self.content.geometry().n();
+        if column.get() < columns {
             return Ok(());
         }
         Err(StoreError::WrongShape {
             what: "column index below",
-            expected: self.columns.into(),
+            expected: columns.into(),
             got: column.get().into(),
         })
     }
 
-    fn shape_at(&self, segment: u64, column: ColumnIndex) -> RecordShape {
-        let last = segment + 1 == self.segments;
+    fn shape_at(&self, segment: SegmentIndex, column: ColumnIndex) -> RecordShape {
         RecordShape {
-            shard_bytes: if last { self.last_shard_bytes } else { self.shard_bytes },
-            segment_path_len: path_len(column.get().into(), self.columns.into()),
-            content_path_len: path_len(segment, self.segments),
+            shard_bytes: to_usize(self.content.shard_bytes(segment).unwrap_or_default()),
+            segment_path_len: self.content.segment_path_length(column),
+            content_path_len: self.content.content_path_length(segment),
         }
     }
 }
 
-/// Hashes on the way from leaf `index` to the root of a tree over `leaves` leaves, whose left
-/// subtrees take the largest power of two strictly less than their size.
-fn path_len(mut index: u64, mut leaves: u64) -> usize {
-    let mut len = 0;
-    while leaves > 1 {
-        let left = 1 << (u64::BITS - 1 - (leaves - 1).leading_zeros());
-        if index < left {
-            leaves = left;
-        } else {
-            index -= left;
-            leaves -= left;
-        }
-        len += 1;
-    }
-    len
-}
-
-/// The longest path of such a tree: ceil(log2(leaves)).
-fn depth(leaves: u64) -> usize {
-    path_len(0, leaves)
-}
-
-fn to_usize(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).expect("a shard's length is checked against SHARD_BYTES_MAX")
 }
 
 fn to_u64(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The tree's definition, leaf by leaf.
-    fn slow_path_len(index: u64, leaves: u64) -> usize {
-        if leaves == 1 {
-            return 0;
-        }
-        let mut left = 1;
-        while left * 2 < leaves {
-            left *= 2;
-        }
-        1 + if index < left {
-            slow_path_len(index, left)
-        } else {
-            slow_path_len(index - left, leaves - left)
-        }
-    }
-
-    #[test]
-    fn path_lengths_follow_the_trees_definition() {
-        for leaves in 1..200 {
-            for index in 0..leaves {
-                assert_eq!(
-                    path_len(index, leaves),
-                    slow_path_len(index, leaves),
-                    "leaf {index} of {leaves}"
-                );
-                assert!(path_len(index, leaves) <= depth(leaves));
-            }
-        }
-        assert_eq!(depth(1 << 32), 32);
-        assert_eq!(depth(80), 7);
-    }
+    u64::try_from(number).expect("a record is shorter than a frame")
 }

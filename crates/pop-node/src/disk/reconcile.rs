@@ -18,7 +18,7 @@ use pop_wire::{ColumnIndex, ContentId};
 
 use super::StoreError;
 use super::index::ColumnState;
-use super::layout::Layout;
+use super::layout::FileLayout;
 use super::store::{HeldContent, column_path, partial_path, remove_if_there};
 
 /// The state of one column that the index knows, after setting its files right.
@@ -26,7 +26,7 @@ pub(super) fn column(
     content_dir: &Path,
     column: ColumnIndex,
     indexed: ColumnState,
-    layout: &Layout,
+    layout: &FileLayout,
 ) -> Result<ColumnState, StoreError> {
     let partial = partial_path(content_dir, column);
     let whole = column_path(content_dir, column);
@@ -40,7 +40,7 @@ pub(super) fn column(
         ColumnState::Sealed => {
             remove_if_there(&partial)?;
             let found_bytes = fs::metadata(&whole).map_or(0, |metadata| metadata.len());
-            let expected_bytes = layout.file_bytes(layout.segments, column);
+            let expected_bytes = layout.file_bytes(layout.segments(), column);
             if found_bytes == expected_bytes {
                 return Ok(ColumnState::Sealed);
             }

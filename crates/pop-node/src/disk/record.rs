@@ -8,7 +8,6 @@ use super::layout::RecordShape;
 
 /// A shard with its way up to the manifest's root, as the store returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct StoredShard {
     /// The shard's bytes.
     pub payload: Bytes,

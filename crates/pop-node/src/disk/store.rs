@@ -16,7 +16,7 @@ use super::column::OpenedColumn;
 use super::directory::{DirectoryLock, create_private, sync_directory};
 use super::handles::Handles;
 use super::index::{ColumnState, Index};
-use super::layout::Layout;
+use super::layout::FileLayout;
 use super::record::{RecordId, StoredShard};
 use super::{StoreError, reconcile};
 
@@ -69,7 +69,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct HeldContent {
     pub(super) manifest: Verified<Manifest>,
-    pub(super) layout: Layout,
+    pub(super) layout: FileLayout,
     pub(super) columns: BTreeMap<ColumnIndex, HeldColumn>,
 }
 
@@ -96,7 +96,7 @@ impl ColumnStore {
         sync_directory(data_dir)?;
         let mut state = State::default();
         for (id, indexed) in index.load()? {
-            let layout = Layout::of(&indexed.manifest)?;
+            let layout = FileLayout::of(&indexed.manifest)?;
             let mut columns = BTreeMap::new();
             for (column, found) in indexed.columns {
                 let directory = content_dir(&columns_dir, &id);
@@ -267,7 +267,7 @@ impl ColumnStore {
         &self,
         content: &ContentId,
         column: ColumnIndex,
-    ) -> Result<(Layout, Option<Arc<File>>), StoreError> {
+    ) -> Result<(FileLayout, Option<Arc<File>>), StoreError> {
         let state = self.shared.state();
         match state.contents.get(content) {
             Some(held) if held.state_of(column) == Some(ColumnState::Sealed) => {

@@ -1,0 +1,10 @@
+//! The node's disk: what it keeps, what it refuses, and what a crash leaves of it.
+
+mod crash;
+mod damage;
+mod full_disk;
+mod identity;
+mod journal;
+mod model;
+mod sample;
+mod writer;

@@ -1,0 +1,322 @@
+//! Short questions to peers: a manifest, what they hold, whom they know.
+//!
+//! Contract for the shell: after every [`Asker::handle`], drain [`Asker::poll`] to `None`, then
+//! arm one timer for [`Asker::next_timeout`] and give [`Input::Tick`] when it fires.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use pop_wire::message::{GetHoldings, GetManifest, GetPeers, RefusalReason};
+use pop_wire::{
+    ColumnSet, ContentId, Instant, Manifest, MasternodeRecord, Message, PeerId, RequestId, Signed,
+    Verified,
+};
+
+use crate::config::check_introduction;
+use crate::greeting::{self, Greeting, kind_name};
+use crate::limits::{QUESTION_TIMEOUT_MS, QUESTIONS_PER_LINK_MAX};
+use crate::{Error, Fault, Introduction, LinkId};
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Question {
+    /// The manifest of a content.
+    Manifest(ContentId),
+    /// The columns of a content that the peer holds.
+    Holdings(ContentId),
+    /// The masternodes that the peer knows.
+    Peers,
+}
+
+/// What comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The manifest: signed by its publisher, and that of the content asked for.
+    Manifest(Box<Verified<Manifest>>),
+    /// The columns, by the peer's own word.
+    Holdings(ColumnSet),
+    /// The masternodes, not yet verified.
+    Peers(Vec<Signed<MasternodeRecord>>),
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The peer refused.
+    #[error("refused: {reason}")]
+    Refused {
+        /// Why.
+        reason: RefusalReason,
+    },
+    /// The peer didn't answer in time.
+    #[error("expected an answer within {limit_ms} ms")]
+    TimedOut {
+        /// Limit in milliseconds.
+        limit_ms: u64,
+    },
+    /// The link is gone, or never was.
+    #[error("the link is down")]
+    LinkDown,
+    /// The peer broke a rule.
+    #[error("the peer broke a rule: {0}")]
+    Fault(#[from] Fault),
+}
+
+/// What the shell tells the machine.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// A link is up.
+    LinkUp {
+        /// A number that was never used before.
+        link: LinkId,
+        /// Who is at the other end.
+        peer: PeerId,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+    },
+    /// A message came.
+    Message {
+        /// From where.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// Ask; there is exactly one [`Output::Answer`] for it.
+    Ask {
+        /// On which link.
+        link: LinkId,
+        /// What.
+        question: Question,
+    },
+    /// The timer fired.
+    Tick,
+}
+
+/// What the machine asks of the shell.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send a message.
+    Send {
+        /// On which link.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// Close a link.
+    Close {
+        /// The link.
+        link: LinkId,
+    },
+    /// A peer said hello.
+    Greeted {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// What it says about itself.
+        introduction: Introduction,
+    },
+    /// The end of a question.
+    Answer {
+        /// On which link.
+        link: LinkId,
+        /// What was asked.
+        question: Question,
+        /// What came of it.
+        result: Result<Answer, Failure>,
+    },
+}
+
+#[derive(Debug)]
+struct Link {
+    peer: PeerId,
+    greeting: Greeting,
+    waiting: VecDeque<(Question, Instant)>,
+    asked: BTreeMap<RequestId, (Question, Instant)>,
+}
+
+/// Asks questions over any number of links.
+#[derive(Debug)]
+pub struct Asker {
+    introduction: Introduction,
+    now: Instant,
+    links: BTreeMap<LinkId, Link>,
+    next_id: u64,
+    outputs: VecDeque<Output>,
+}
+
+impl Asker {
+    /// An asker without links.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the agent is too long.
+    pub fn new(introduction: Introduction) -> Result<Self, Error> {
+        check_introduction(&introduction)?;
+        Ok(Self {
+            introduction,
+            now: Instant::default(),
+            links: BTreeMap::new(),
+            next_id: 0,
+            outputs: VecDeque::new(),
+        })
+    }
+
+    /// Take one input. `now` never goes back; if it does, the latest time seen counts.
+    ///
+    /// # Errors
+    /// [`Error`]: the shell broke its contract. The machine goes on unchanged.
+    pub fn handle(&mut self, now: Instant, input: Input) -> Result<(), Error> {
+        self.now = self.now.max(now);
+        match input {
+            Input::LinkUp { link, peer } => self.link_up(link, peer)?,
+            Input::LinkDown { link } => self.close(link, &Failure::LinkDown),
+            Input::Message { link, message } => {
+                if let Err(fault) = self.receive(link, message) {
+                    self.close(link, &Failure::Fault(fault));
+                    self.outputs.push_back(Output::Close { link });
+                }
+            }
+            Input::Ask { link, question } => match self.links.get_mut(&link) {
+                Some(state) => {
+                    state.waiting.push_back((question, self.now));
+                    self.ask(link);
+                }
+                None => self.answer(link, question, Err(Failure::LinkDown)),
+            },
+            Input::Tick => {}
+        }
+        self.sweep();
+        Ok(())
+    }
+
+    /// The next thing to do, or `None` until there is another input.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to give [`Input::Tick`]; `None` if nothing is to be waited for.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let of_link = |link: &Link| {
+            let oldest = link.asked.values().chain(&link.waiting).map(|(_, since)| *since).min();
+            let late = oldest.map(|since| since.after_ms(QUESTION_TIMEOUT_MS));
+            late.into_iter().chain(link.greeting.deadline()).min()
+        };
+        self.links.values().filter_map(of_link).min()
+    }
+
+    fn link_up(&mut self, link: LinkId, peer: PeerId) -> Result<(), Error> {
+        if self.links.contains_key(&link) {
+            return Err(Error::LinkInUse { link });
+        }
+        let greeting = Greeting::new(self.now);
+        let (waiting, asked) = (VecDeque::new(), BTreeMap::new());
+        self.links.insert(link, Link { peer, greeting, waiting, asked });
+        let message = Greeting::hello(&self.introduction);
+        self.outputs.push_back(Output::Send { link, message });
+        Ok(())
+    }
+
+    fn close(&mut self, link: LinkId, failure: &Failure) {
+        let Some(gone) = self.links.remove(&link) else { return };
+        for (question, _) in gone.asked.into_values().chain(gone.waiting) {
+            self.answer(link, question, Err(failure.clone()));
+        }
+    }
+
+    fn answer(&mut self, link: LinkId, question: Question, result: Result<Answer, Failure>) {
+        self.outputs.push_back(Output::Answer { link, question, result });
+    }
+
+    fn receive(&mut self, from: LinkId, message: Message) -> Result<(), Fault> {
+        let Some(link) = self.links.get_mut(&from) else { return Ok(()) };
+        if let Some(hello) = link.greeting.receive(&message)? {
+            let (peer, introduction) = (link.peer, greeting::introduction(hello));
+            self.outputs.push_back(Output::Greeted { link: from, peer, introduction });
+            self.ask(from);
+            return Ok(());
+        }
+        let got = kind_name(&message);
+        let id = match &message {
+            Message::ManifestReply(reply) => reply.id,
+            Message::Holdings(holdings) => holdings.id,
+            Message::Peers(peers) => peers.id,
+            Message::Refusal(refusal) => refusal.id,
+            Message::Credit(_) => return Ok(()),
+            _ => return Err(Fault::Unexpected { got }),
+        };
+        let asked = link.asked.get(&id).copied();
+        let (question, _) = asked.ok_or(Fault::UnaskedAnswer { id })?;
+        let result = match (question, message) {
+            (_, Message::Refusal(refusal)) => Err(Failure::Refused { reason: refusal.reason }),
+            (Question::Manifest(content), Message::ManifestReply(reply)) => {
+                // spec/exchange.md §9: signed, and the one that was asked for.
+                let manifest = reply.manifest.verify().ok();
+                let manifest = manifest.filter(|manifest| manifest.content_id() == content);
+                Ok(Answer::Manifest(Box::new(manifest.ok_or(Fault::BadManifest { id })?)))
+            }
+            (Question::Holdings(_), Message::Holdings(holdings)) => {
+                Ok(Answer::Holdings(holdings.columns))
+            }
+            (Question::Peers, Message::Peers(peers)) => Ok(Answer::Peers(peers.masternodes)),
+            (Question::Manifest(_), _) => {
+                return Err(Fault::WrongAnswer { id, expected: "manifest reply", got });
+            }
+            (Question::Holdings(_), _) => {
+                return Err(Fault::WrongAnswer { id, expected: "holdings", got });
+            }
+            (Question::Peers, _) => {
+                return Err(Fault::WrongAnswer { id, expected: "peers", got });
+            }
+        };
+        link.asked.remove(&id);
+        self.answer(from, question, result);
+        self.ask(from);
+        Ok(())
+    }
+
+    /// Send what waits, as far as the limit on open questions allows.
+    fn ask(&mut self, to: LinkId) {
+        let Some(link) = self.links.get_mut(&to) else { return };
+        if !link.greeting.is_agreed() {
+            return;
+        }
+        while link.asked.len() < QUESTIONS_PER_LINK_MAX {
+            let Some((question, since)) = link.waiting.pop_front() else { return };
+            self.next_id += 1;
+            let id = RequestId(self.next_id);
+            let message = match question {
+                Question::Manifest(content) => Message::GetManifest(GetManifest { id, content }),
+                Question::Holdings(content) => Message::GetHoldings(GetHoldings { id, content }),
+                Question::Peers => Message::GetPeers(GetPeers { id }),
+            };
+            link.asked.insert(id, (question, since));
+            self.outputs.push_back(Output::Send { link: to, message });
+        }
+    }
+
+    /// A peer that doesn't answer one question in time is asked no others.
+    fn sweep(&mut self) {
+        let now = self.now;
+        let limit_ms = QUESTION_TIMEOUT_MS;
+        let late = |(id, link): (&LinkId, &Link)| {
+            if let Err(fault) = link.greeting.overdue(now) {
+                return Some((*id, Failure::Fault(fault)));
+            }
+            let mut open = link.asked.values().chain(&link.waiting);
+            let late = open.any(|(_, since)| now.since_ms(*since) >= limit_ms);
+            late.then_some((*id, Failure::TimedOut { limit_ms }))
+        };
+        let late: Vec<_> = self.links.iter().filter_map(late).collect();
+        for (link, failure) in late {
+            self.close(link, &failure);
+            self.outputs.push_back(Output::Close { link });
+        }
+    }
+}

@@ -1,0 +1,532 @@
+//! The fetching side: collects k verified shards of every wanted segment of one content, in the
+//! order in which they are played.
+//!
+//! The shell opens a link to each source, gives messages in and sends what comes out. It says
+//! what is wanted and by when, and moves that window as playback goes on or jumps. Each segment
+//! comes out once, as soon as k of its shards are here; its memory counts against the window
+//! until the shell releases it.
+//!
+//! Contract for the shell:
+//!
+//! - After every [`Fetcher::handle`], or after a batch of them, drain [`Fetcher::poll`] to
+//!   `None`, then arm one timer for [`Fetcher::next_timeout`] and give [`Input::Tick`] when it
+//!   fires.
+//! - Give [`Input::Release`] for each [`Output::Segment`] once its shards are decoded and dropped.
+//! - Close a link on [`Output::Close`]; what still comes in from it is ignored.
+
+mod answer;
+mod plan;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+
+use pop_erasure::{Content, VerifiedShard};
+use pop_wire::{
+    ColumnIndex, ColumnSet, Instant, Message, PeerId, RequestId, SegmentIndex,
+    message::RefusalReason,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::assembly::{Ranges, Segment};
+use crate::config::check_introduction;
+use crate::greeting::Greeting;
+use crate::limits::{LIARS_MAX, SOURCES_MAX, TICK_MS};
+use crate::schedule::ResponseTime;
+use crate::source::Source;
+use crate::{Error, Fault, Introduction, LinkId};
+
+pub use crate::config::{ExtraShards, FetcherConfig};
+pub use crate::source::SourceKind;
+
+/// What the shell tells the machine.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// A link to a source is up; the machine greets. The peer's identity was proven by the
+    /// transport.
+    LinkUp {
+        /// A number that was never used before.
+        link: LinkId,
+        /// Who is at the other end.
+        peer: PeerId,
+        /// What it is said to hold: a record, its own word, or a guess. Wrong guesses cost one
+        /// refused request each.
+        columns: ColumnSet,
+        /// What kind of node it is.
+        kind: SourceKind,
+    },
+    /// A link is gone. What was asked there is asked elsewhere.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+    },
+    /// A message came.
+    Message {
+        /// From where.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// From now on these segments are wanted, and no others: what was collected of others is
+    /// dropped, and what is on its way is cancelled. Segments that were delivered and stay inside
+    /// are not delivered again.
+    Want {
+        /// Which segments, end excluded.
+        segments: Range<u64>,
+        /// When playback needs the first of them; `None` for a download without playback.
+        first_deadline: Option<Instant>,
+        /// Playing time of a segment: each deadline is so much after the one before.
+        segment_duration_ms: u64,
+    },
+    /// The shell is done with a segment and dropped its shards.
+    Release {
+        /// Which segment.
+        segment: SegmentIndex,
+    },
+    /// A segment that was delivered is wanted once more, if it is inside the window.
+    Again {
+        /// Which segment.
+        segment: SegmentIndex,
+    },
+    /// The timer fired.
+    Tick,
+}
+
+/// What the machine asks of the shell.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send a message.
+    Send {
+        /// On which link.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// Close a link. Nothing more is sent on it.
+    Close {
+        /// The link.
+        link: LinkId,
+    },
+    /// A segment can be decoded.
+    Segment {
+        /// Which.
+        segment: SegmentIndex,
+        /// Exactly k shards that fit the manifest, by column.
+        shards: Vec<VerifiedShard>,
+    },
+    /// Something that the operator may want to know.
+    Event(Event),
+}
+
+/// What happened, for logs, metrics and reputation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A source said hello.
+    Greeted {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// What it says about itself.
+        introduction: Introduction,
+    },
+    /// A source broke a rule. Its links are being closed, and it is not asked again.
+    PeerFault {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// Which rule.
+        fault: Fault,
+    },
+    /// A link was turned away: there are too many sources, or this one lied before.
+    SourceRefused {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+    },
+    /// A source refused a request in a way that says more than "busy".
+    Refused {
+        /// Who.
+        peer: PeerId,
+        /// Which column was asked for.
+        column: ColumnIndex,
+        /// Why not.
+        reason: RefusalReason,
+    },
+    /// A source made no progress and is left alone for a while.
+    SourceResting {
+        /// Who.
+        peer: PeerId,
+        /// Time without an answer, in milliseconds.
+        silent_ms: u64,
+    },
+    /// The next segment can't be completed with the sources there are.
+    Starving {
+        /// Which segment.
+        segment: SegmentIndex,
+        /// Different columns that are here or can be had.
+        reachable: usize,
+        /// Columns needed.
+        needed: usize,
+        /// Sources that are up and not resting.
+        live_sources: usize,
+    },
+    /// There are enough sources again.
+    Recovered,
+    /// Playback needed a segment now, and it is not complete.
+    Overdue {
+        /// Which segment.
+        segment: SegmentIndex,
+        /// Shards that are here.
+        held: usize,
+        /// Shards needed.
+        needed: usize,
+    },
+}
+
+/// A look at one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceReport {
+    /// On which link.
+    pub link: LinkId,
+    /// Who.
+    pub peer: PeerId,
+    /// What kind of node.
+    pub kind: SourceKind,
+    /// Measured throughput in bytes a second; `None` before the first shard.
+    pub bytes_per_s: Option<u64>,
+    /// Payload that came from it and was of use, in bytes.
+    pub received_bytes: u64,
+    /// Requests that are on their way.
+    pub in_flight: usize,
+    /// Not left alone.
+    pub live: bool,
+}
+
+/// Totals of a fetcher.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Payload that was verified and kept, in bytes.
+    pub received_bytes: u64,
+    /// Payload that came too late to be of use, in bytes.
+    pub wasted_bytes: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests sent because another one was late.
+    pub hedges: u64,
+    /// Segments delivered.
+    pub segments: u64,
+}
+
+/// A request on its way.
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    link: LinkId,
+    segment: u64,
+    column: ColumnIndex,
+    bytes: u64,
+    asked_at: Instant,
+    late: bool,
+}
+
+/// Collects the segments of one content from any number of sources.
+///
+/// Memory: at most [`FetcherConfig::window_bytes_max`] of shards, held, delivered and not
+/// released, and on their way together.
+#[derive(Debug)]
+pub struct Fetcher {
+    content: Content,
+    config: FetcherConfig,
+    rng: ChaCha8Rng,
+    now: Instant,
+    next_tick: Instant,
+    sources: BTreeMap<LinkId, Source>,
+    liars: VecDeque<PeerId>,
+    flights: BTreeMap<RequestId, Flight>,
+    /// Cancelled and not answered yet: where, and how many bytes.
+    cancelled: BTreeMap<RequestId, (LinkId, u64)>,
+    next_id: u64,
+    wanted: Range<u64>,
+    first_deadline: Option<Instant>,
+    segment_duration_ms: u64,
+    /// Being collected.
+    segments: BTreeMap<u64, Segment>,
+    /// Delivered and not released: bytes.
+    lent: BTreeMap<u64, u64>,
+    /// Delivered, inside the window.
+    done: Ranges,
+    /// Every wanted segment below is being collected or done.
+    fresh_from: u64,
+    /// Held, lent and in flight, in bytes.
+    charged_bytes: u64,
+    response: ResponseTime,
+    /// Last delivery of any source.
+    progress_at: Instant,
+    /// Something changed that may allow another request.
+    dirty: bool,
+    /// Some request found no source with room.
+    short_of_room: bool,
+    starving_since: Option<Instant>,
+    starving_reported: bool,
+    totals: Totals,
+    outputs: VecDeque<Output>,
+}
+
+impl Fetcher {
+    /// A fetcher that wants nothing yet. `seed` decides between equal sources; give each fetcher
+    /// another one, so that not everybody asks the same holders first.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the window doesn't hold two segments of this content.
+    pub fn new(content: Content, config: FetcherConfig, seed: [u8; 32]) -> Result<Self, Error> {
+        check_introduction(&config.introduction)?;
+        let layout = content.layout();
+        let segment_bytes = layout.segment_bytes() + 16;
+        crate::config::at_least("window_bytes_max", 2 * segment_bytes, config.window_bytes_max)?;
+        Ok(Self {
+            content,
+            config,
+            rng: ChaCha8Rng::from_seed(seed),
+            now: Instant::default(),
+            next_tick: Instant::default(),
+            sources: BTreeMap::new(),
+            liars: VecDeque::new(),
+            flights: BTreeMap::new(),
+            cancelled: BTreeMap::new(),
+            next_id: 0,
+            wanted: 0..0,
+            first_deadline: None,
+            segment_duration_ms: 0,
+            segments: BTreeMap::new(),
+            lent: BTreeMap::new(),
+            done: Ranges::default(),
+            fresh_from: 0,
+            charged_bytes: 0,
+            response: ResponseTime::default(),
+            progress_at: Instant::default(),
+            dirty: false,
+            short_of_room: false,
+            starving_since: None,
+            starving_reported: false,
+            totals: Totals::default(),
+            outputs: VecDeque::new(),
+        })
+    }
+
+    /// Take one input. `now` never goes back; if it does, the latest time seen counts.
+    ///
+    /// # Errors
+    /// [`Error`]: the shell broke its contract. The machine goes on unchanged.
+    pub fn handle(&mut self, now: Instant, input: Input) -> Result<(), Error> {
+        self.now = self.now.max(now);
+        match input {
+            Input::LinkUp { link, peer, columns, kind } => {
+                self.link_up(link, peer, columns, kind)?;
+            }
+            Input::LinkDown { link } => self.forget(link),
+            Input::Message { link, message } => {
+                if let Err(fault) = self.receive(link, message) {
+                    self.fault(link, fault);
+                }
+            }
+            Input::Want { segments, first_deadline, segment_duration_ms } => {
+                self.want(segments, first_deadline, segment_duration_ms)?;
+            }
+            Input::Release { segment } => {
+                if let Some(bytes) = self.lent.remove(&segment.0) {
+                    self.charged_bytes -= bytes;
+                    self.dirty = true;
+                }
+            }
+            Input::Again { segment } => {
+                if self.wanted.contains(&segment.0) {
+                    self.done.remove(segment.0);
+                    self.fresh_from = self.fresh_from.min(segment.0);
+                    self.dirty = true;
+                }
+            }
+            Input::Tick => {}
+        }
+        if self.now >= self.next_tick {
+            self.tick();
+        }
+        Ok(())
+    }
+
+    /// The next thing to do, or `None` until there is another input.
+    ///
+    /// Requests are planned here, once for all inputs since the last call.
+    pub fn poll(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() && self.dirty {
+            self.dirty = false;
+            self.plan();
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When to give [`Input::Tick`]; `None` if nothing is to be waited for.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let idle = self.sources.values().all(|source| source.greeting.is_agreed())
+            && self.flights.is_empty()
+            && self.head().is_none();
+        (!idle).then_some(self.next_tick)
+    }
+
+    /// The content that is fetched.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Shards held, lent to the shell and on their way, in bytes. Never over
+    /// [`FetcherConfig::window_bytes_max`].
+    pub fn charged_bytes(&self) -> u64 {
+        self.charged_bytes
+    }
+
+    /// Totals since the start.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Every source with a link.
+    pub fn sources(&self) -> impl Iterator<Item = SourceReport> + '_ {
+        self.sources.iter().map(|(link, source)| SourceReport {
+            link: *link,
+            peer: source.peer,
+            kind: source.kind,
+            bytes_per_s: source.measured_bytes_per_s(self.now),
+            received_bytes: source.received_bytes,
+            in_flight: source.in_flight,
+            live: source.is_live(self.now),
+        })
+    }
+
+    fn link_up(
+        &mut self,
+        link: LinkId,
+        peer: PeerId,
+        columns: ColumnSet,
+        kind: SourceKind,
+    ) -> Result<(), Error> {
+        if self.sources.contains_key(&link) {
+            return Err(Error::LinkInUse { link });
+        }
+        // spec/exchange.md §7: a liar is never asked again.
+        if self.liars.contains(&peer) || self.sources.len() >= SOURCES_MAX {
+            self.outputs.push_back(Output::Close { link });
+            self.outputs.push_back(Output::Event(Event::SourceRefused { link, peer }));
+            return Ok(());
+        }
+        let n = self.content.layout().geometry().n();
+        let columns: ColumnSet = columns.iter().filter(|column| column.get() < n).collect();
+        let tie = self.rng.next_u64();
+        self.sources.insert(link, Source::new(peer, kind, &columns, tie, self.now));
+        let message = Greeting::hello(&self.config.introduction);
+        self.outputs.push_back(Output::Send { link, message });
+        Ok(())
+    }
+
+    /// A source is gone; what was asked there is wanted from others.
+    fn forget(&mut self, link: LinkId) {
+        if self.sources.remove(&link).is_none() {
+            return;
+        }
+        let of_link = |(id, flight): (&RequestId, &Flight)| (flight.link == link).then_some(*id);
+        let lost: Vec<RequestId> = self.flights.iter().filter_map(of_link).collect();
+        lost.into_iter().for_each(|id| {
+            self.settle(id);
+        });
+        self.cancelled.retain(|_, (at, _)| *at != link);
+        self.dirty = true;
+    }
+
+    fn fault(&mut self, link: LinkId, fault: Fault) {
+        let Some(peer) = self.sources.get(&link).map(|source| source.peer) else { return };
+        // To be late is no lie.
+        if !matches!(fault, Fault::HelloLate { .. }) {
+            if self.liars.len() >= LIARS_MAX {
+                self.liars.pop_front();
+            }
+            self.liars.push_back(peer);
+        }
+        let banned = self.liars.contains(&peer);
+        let same = |(at, source): (&LinkId, &Source)| {
+            (*at == link || (banned && source.peer == peer)).then_some(*at)
+        };
+        let links: BTreeSet<LinkId> = self.sources.iter().filter_map(same).collect();
+        for link in links {
+            self.forget(link);
+            self.outputs.push_back(Output::Close { link });
+        }
+        self.outputs.push_back(Output::Event(Event::PeerFault { link, peer, fault }));
+    }
+
+    fn want(
+        &mut self,
+        wanted: Range<u64>,
+        first_deadline: Option<Instant>,
+        segment_duration_ms: u64,
+    ) -> Result<(), Error> {
+        let count = self.content.layout().segment_count();
+        if wanted.end > count {
+            return Err(Error::NoSuchSegment { segment: SegmentIndex(wanted.end - 1), count });
+        }
+        self.done.clip(wanted.start, wanted.end);
+        let outside: Vec<u64> =
+            self.segments.keys().copied().filter(|index| !wanted.contains(index)).collect();
+        outside.into_iter().for_each(|index| self.drop_segment(index));
+        self.fresh_from = wanted.start;
+        self.wanted = wanted;
+        self.first_deadline = first_deadline;
+        self.segment_duration_ms = segment_duration_ms;
+        let deadlines: Vec<_> =
+            self.segments.keys().map(|index| (*index, self.deadline_of(*index))).collect();
+        for (index, deadline) in deadlines {
+            if let Some(segment) = self.segments.get_mut(&index) {
+                segment.overdue = false;
+                segment.deadline = deadline;
+            }
+        }
+        if self.next_tick < self.now {
+            self.next_tick = self.now.after_ms(TICK_MS);
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    fn deadline_of(&self, index: u64) -> Option<Instant> {
+        let after = index.saturating_sub(self.wanted.start);
+        let ms = after.saturating_mul(self.segment_duration_ms);
+        self.first_deadline.map(|first| first.after_ms(ms))
+    }
+
+    /// The first segment that is wanted and not here.
+    fn head(&self) -> Option<u64> {
+        let collecting = self.segments.first_key_value().map(|(index, _)| *index);
+        let fresh = self.next_fresh(self.fresh_from);
+        match (collecting, fresh) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// The first wanted segment from `index` on that nothing was asked of yet.
+    fn next_fresh(&self, mut index: u64) -> Option<u64> {
+        while index < self.wanted.end {
+            match self.done.end_of(index) {
+                Some(end) => index = end,
+                None if self.segments.contains_key(&index) => index += 1,
+                None if self.lent.contains_key(&index) => index += 1,
+                None => return Some(index),
+            }
+        }
+        None
+    }
+}

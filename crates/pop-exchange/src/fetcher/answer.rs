@@ -1,0 +1,171 @@
+//! What sources say, and what becomes of a request.
+
+use pop_wire::message::{Cancel, Refusal, RefusalReason, Shard};
+use pop_wire::{Message, RequestId, SegmentIndex};
+
+use super::{Event, Fetcher, Flight, Output};
+use crate::greeting::{self, kind_name};
+use crate::limits::{BUSY_RETRY_MS, RETRY_AFTER_MS_MAX};
+use crate::{Fault, LinkId};
+
+impl Fetcher {
+    pub(super) fn receive(&mut self, from: LinkId, message: Message) -> Result<(), Fault> {
+        let Some(source) = self.sources.get_mut(&from) else { return Ok(()) };
+        if let Some(hello) = source.greeting.receive(&message)? {
+            let (peer, introduction) = (source.peer, greeting::introduction(hello));
+            let event = Event::Greeted { link: from, peer, introduction };
+            self.outputs.push_back(Output::Event(event));
+            self.dirty = true;
+            return Ok(());
+        }
+        match message {
+            Message::Shard(shard) => self.shard(from, shard),
+            Message::Refusal(refusal) => self.refused(from, refusal),
+            // A requester sends no payload here, so it needs none; granting is no fault.
+            Message::Credit(_) => Ok(()),
+            other => Err(Fault::Unexpected { got: kind_name(&other) }),
+        }
+    }
+
+    fn shard(&mut self, from: LinkId, shard: Shard) -> Result<(), Fault> {
+        let id = shard.id;
+        let now = self.now;
+        let Some(source) = self.sources.get_mut(&from) else { return Ok(()) };
+        source.credit.receive(shard.payload.len())?;
+        if self.answers_cancelled(from, id) {
+            self.totals.wasted_bytes += u64::try_from(shard.payload.len()).unwrap_or(u64::MAX);
+            return Ok(());
+        }
+        let flight = self.answered(from, id)?;
+        let Flight { segment: index, column, bytes, asked_at, .. } = flight;
+        let segment = SegmentIndex(index);
+        let Shard { segment_path, content_path, payload, .. } = shard;
+        // spec/exchange.md §7: verified before it counts for anything.
+        let verified = self
+            .content
+            .verify_shard(segment, column, payload, segment_path, content_path)
+            .map_err(|_| Fault::BadShard { segment, column })?;
+        if let Some(source) = self.sources.get_mut(&from) {
+            source.delivered(bytes, now);
+        }
+        self.progress_at = now;
+        self.response.record(now.since_ms(asked_at));
+        let Some(collecting) = self.segments.get_mut(&index) else { return Ok(()) };
+        if !collecting.insert(verified) {
+            self.totals.wasted_bytes += bytes;
+            return Ok(());
+        }
+        self.charged_bytes += bytes;
+        self.totals.received_bytes += bytes;
+        if collecting.missing() == 0 {
+            self.deliver(index);
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, from: LinkId, refusal: Refusal) -> Result<(), Fault> {
+        let Refusal { id, reason, retry_after_ms } = refusal;
+        if self.answers_cancelled(from, id) {
+            return Ok(());
+        }
+        let column = self.answered(from, id)?.column;
+        let now = self.now;
+        let Some(source) = self.sources.get_mut(&from) else { return Ok(()) };
+        source.answered(now);
+        self.dirty = true;
+        let retry_ms = u64::from(retry_after_ms.max(BUSY_RETRY_MS)).min(RETRY_AFTER_MS_MAX);
+        match reason {
+            RefusalReason::Busy | RefusalReason::Cancelled => {
+                source.busy_until = Some(now.after_ms(retry_ms));
+                return Ok(());
+            }
+            RefusalReason::PaymentDue | RefusalReason::ShuttingDown if retry_after_ms > 0 => {
+                source.busy_until = Some(now.after_ms(retry_ms));
+            }
+            // spec/exchange.md §6: nothing more from this source.
+            RefusalReason::PaymentDue
+            | RefusalReason::ShuttingDown
+            | RefusalReason::NotAccepted => source.columns.clear(),
+            // spec/exchange.md §6: not this column from this source.
+            _ => source.lacks(column),
+        }
+        let peer = source.peer;
+        self.outputs.push_back(Output::Event(Event::Refused { peer, column, reason }));
+        Ok(())
+    }
+
+    /// Whether `id` was cancelled on this link; if so it is forgotten now.
+    fn answers_cancelled(&mut self, from: LinkId, id: RequestId) -> bool {
+        match self.cancelled.get(&id) {
+            Some((link, bytes)) if *link == from => {
+                if let Some(source) = self.sources.get_mut(&from) {
+                    source.cancelled -= 1;
+                    source.cancelled_bytes -= bytes;
+                }
+                self.cancelled.remove(&id);
+                self.dirty |= self.short_of_room;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// spec/exchange.md §7: an answer is to a request of this link, and there is only one.
+    fn answered(&mut self, from: LinkId, id: RequestId) -> Result<Flight, Fault> {
+        match self.flights.get(&id) {
+            Some(flight) if flight.link == from => {}
+            _ => return Err(Fault::UnaskedAnswer { id }),
+        }
+        self.settle(id).ok_or(Fault::UnaskedAnswer { id })
+    }
+
+    /// A request is no longer in flight.
+    pub(super) fn settle(&mut self, id: RequestId) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        self.charged_bytes -= flight.bytes;
+        if let Some(source) = self.sources.get_mut(&flight.link) {
+            source.settled(flight.bytes);
+        }
+        if let Some(segment) = self.segments.get_mut(&flight.segment) {
+            segment.settled(flight.column, flight.late);
+        }
+        self.dirty |= self.short_of_room;
+        Some(flight)
+    }
+
+    /// Take a request back; its answer may be on its way.
+    pub(super) fn cancel(&mut self, id: RequestId) {
+        let Some(Flight { link, bytes, .. }) = self.settle(id) else { return };
+        let Some(source) = self.sources.get_mut(&link) else { return };
+        source.cancelled += 1;
+        source.cancelled_bytes += bytes;
+        self.cancelled.insert(id, (link, bytes));
+        // Shards come whole: of one that isn't here, nothing is.
+        let message = Message::Cancel(Cancel { id, received_bytes: 0 });
+        self.outputs.push_back(Output::Send { link, message });
+    }
+
+    fn deliver(&mut self, index: u64) {
+        self.cancel_all_of(index);
+        let Some(segment) = self.segments.remove(&index) else { return };
+        self.lent.insert(index, segment.held_bytes());
+        self.done.insert(index);
+        self.totals.segments += 1;
+        let shards = segment.into_shards();
+        self.outputs.push_back(Output::Segment { segment: SegmentIndex(index), shards });
+    }
+
+    /// A segment is no longer wanted.
+    pub(super) fn drop_segment(&mut self, index: u64) {
+        self.cancel_all_of(index);
+        if let Some(segment) = self.segments.remove(&index) {
+            self.charged_bytes -= segment.held_bytes();
+        }
+    }
+
+    fn cancel_all_of(&mut self, index: u64) {
+        let of_segment = |(id, f): (&RequestId, &Flight)| (f.segment == index).then_some(*id);
+        let losers: Vec<RequestId> = self.flights.iter().filter_map(of_segment).collect();
+        losers.into_iter().for_each(|id| self.cancel(id));
+    }
+}

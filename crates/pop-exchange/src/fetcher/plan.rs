@@ -1,0 +1,227 @@
+//! What to ask next, and what to do about those who don't answer (`spec/exchange.md` §7).
+
+use std::collections::BTreeMap;
+
+use pop_wire::message::{Credit, GetShard};
+use pop_wire::{ColumnSet, Message, RequestId, SegmentIndex};
+
+use super::{Event, Fetcher, Flight, Output};
+use crate::assembly::Segment;
+use crate::limits::TICK_MS;
+use crate::schedule::{self, Moment};
+use crate::source::{Source, SourceKind};
+use crate::{Fault, LinkId};
+
+/// Time for which the next segment must be out of reach before that is reported, in milliseconds.
+const STARVING_AFTER_MS: u64 = 1_000;
+
+/// Requests of one round of planning, by link.
+type Asks = BTreeMap<LinkId, Vec<GetShard>>;
+
+impl Fetcher {
+    /// Ask for as much as the window, the sources and good sense allow: first what is begun,
+    /// then what is urgent, then the extra shards of what is urgent, then what comes after.
+    pub(super) fn plan(&mut self) {
+        self.short_of_room = false;
+        let best = self.sources.values().filter(|source| source.kind != SourceKind::Local);
+        let best = best.filter_map(|source| source.measured_bytes_per_s(self.now)).max();
+        let best = best.unwrap_or(0);
+        let mut asks = Asks::new();
+        let begun: Vec<u64> = self.segments.keys().copied().collect();
+        begun.iter().for_each(|index| self.fill(*index, 0, best, &mut asks));
+        self.begin(true, best, &mut asks);
+        let geometry = self.content.layout().geometry();
+        let extra = schedule::extra_shards(self.config.extra_shards, geometry.k(), geometry.n());
+        if extra > 0 {
+            let window = self.config.urgent_window_ms;
+            let urgent = self.segments.iter().filter(|(_, s)| s.is_urgent(self.now, window));
+            let urgent: Vec<u64> = urgent.map(|(index, _)| *index).collect();
+            urgent.into_iter().for_each(|index| self.fill(index, extra, best, &mut asks));
+        }
+        self.begin(false, best, &mut asks);
+        self.send(asks);
+    }
+
+    /// Begin segments in order while a whole one fits, and a segment's room is left for hedging.
+    fn begin(&mut self, urgent_only: bool, best: u64, asks: &mut Asks) {
+        let layout = *self.content.layout();
+        let k = layout.geometry().k();
+        let spare = layout.segment_bytes();
+        while let Some(index) = self.next_fresh(self.fresh_from) {
+            self.fresh_from = index;
+            let Some(shard_bytes) = layout.shard_bytes(SegmentIndex(index)) else { return };
+            let shard_bytes = u64::from(shard_bytes);
+            let segment = Segment::new(k, shard_bytes, self.deadline_of(index));
+            let urgent = segment.is_urgent(self.now, self.config.urgent_window_ms);
+            let bytes = shard_bytes * u64::from(k);
+            let fits = self.charged_bytes + bytes + spare <= self.config.window_bytes_max;
+            if !fits || self.short_of_room || (urgent_only && !urgent) {
+                return;
+            }
+            self.segments.insert(index, segment);
+            self.fill(index, 0, best, asks);
+            if self.segments.get(&index).is_some_and(Segment::is_untouched) {
+                // No source can be asked now: don't begin what can't go on.
+                self.segments.remove(&index);
+                return;
+            }
+        }
+    }
+
+    /// Ask for what a segment lacks.
+    fn fill(&mut self, index: u64, extra: usize, best: u64, asks: &mut Asks) {
+        let data_columns = self.content.layout().geometry().k();
+        loop {
+            let Some(segment) = self.segments.get(&index) else { return };
+            let bytes = segment.shard_bytes;
+            let full = self.charged_bytes + bytes > self.config.window_bytes_max;
+            if segment.wanting(extra) == 0 || full {
+                return;
+            }
+            let hedging = segment.wanting(0) > 0 && segment.is_hedging();
+            let moment = Moment { now: self.now, config: &self.config, best_bytes_per_s: best };
+            let chosen = schedule::choose(&self.sources, segment, data_columns, hedging, &moment);
+            let Some((link, column)) = chosen else {
+                self.short_of_room = true;
+                return;
+            };
+            self.totals.hedges += u64::from(hedging);
+            self.ask(index, link, column, asks);
+        }
+    }
+
+    fn ask(&mut self, index: u64, link: LinkId, column: pop_wire::ColumnIndex, asks: &mut Asks) {
+        let Some(segment) = self.segments.get_mut(&index) else { return };
+        let Some(source) = self.sources.get_mut(&link) else { return };
+        let bytes = segment.shard_bytes;
+        segment.ask(column);
+        source.asked(bytes, self.now);
+        self.charged_bytes += bytes;
+        self.next_id += 1;
+        self.totals.requests += 1;
+        let id = RequestId(self.next_id);
+        let flight =
+            Flight { link, segment: index, column, bytes, asked_at: self.now, late: false };
+        self.flights.insert(id, flight);
+        let deadline_ms = segment.deadline.map_or(0, |deadline| {
+            u32::try_from(deadline.since_ms(self.now)).unwrap_or(u32::MAX).max(1)
+        });
+        let content = self.content.id();
+        let get = GetShard { id, content, segment: SegmentIndex(index), column, deadline_ms };
+        asks.entry(link).or_default().push(get);
+    }
+
+    /// spec/exchange.md §4: credit for a request is granted before the request is sent.
+    fn send(&mut self, asks: Asks) {
+        for (link, gets) in asks {
+            let Some(source) = self.sources.get_mut(&link) else { continue };
+            let due = source.in_flight_bytes + source.cancelled_bytes;
+            let bytes = source.credit.raise_to(due);
+            if bytes > 0 {
+                let message = Message::Credit(Credit { bytes });
+                self.outputs.push_back(Output::Send { link, message });
+            }
+            let send = |get| Output::Send { link, message: Message::GetShard(get) };
+            self.outputs.extend(gets.into_iter().map(send));
+        }
+    }
+
+    /// Ten times a second: who is late, who is silent, what is overdue, what is out of reach.
+    pub(super) fn tick(&mut self) {
+        self.next_tick = self.now.after_ms(TICK_MS);
+        self.dirty = true;
+        let now = self.now;
+        let overdue = |(id, source): (&LinkId, &Source)| {
+            source.greeting.overdue(now).err().map(|fault| (*id, fault))
+        };
+        let silent: Vec<(LinkId, Fault)> = self.sources.iter().filter_map(overdue).collect();
+        silent.into_iter().for_each(|(link, fault)| self.fault(link, fault));
+        self.strike();
+        self.mark_late();
+        self.report_overdue();
+        self.report_starving();
+    }
+
+    /// Count the strikes of the silent, and leave alone who has too many, unless everybody is
+    /// silent: then the fault is nearer to us.
+    fn strike(&mut self) {
+        let now = self.now;
+        let mut resting = Vec::new();
+        for (link, source) in &mut self.sources {
+            let limit_ms = match source.kind {
+                SourceKind::Local => continue,
+                SourceKind::Masternode => self.config.masternode_no_progress_ms,
+                SourceKind::Viewer => self.config.viewer_no_progress_ms,
+            };
+            let silent_ms = source.silent_ms(now);
+            source.strikes = silent_ms / limit_ms.max(1);
+            let others = self.progress_at > source.progress_at.after_ms(limit_ms);
+            if source.strikes >= self.config.strikes_max && others {
+                source.rest(now.after_ms(self.config.rest_ms));
+                resting.push((*link, source.peer, silent_ms));
+            }
+        }
+        for (link, peer, silent_ms) in resting {
+            let of_link = |(id, f): (&RequestId, &Flight)| (f.link == link).then_some(*id);
+            let asked: Vec<RequestId> = self.flights.iter().filter_map(of_link).collect();
+            asked.into_iter().for_each(|id| self.cancel(id));
+            self.outputs.push_back(Output::Event(Event::SourceResting { peer, silent_ms }));
+        }
+    }
+
+    /// Requests that take too long are backed by another one: of urgent segments, and of the
+    /// first one, for which all others wait.
+    fn mark_late(&mut self) {
+        let now = self.now;
+        let head = self.segments.first_key_value().map(|(index, _)| *index);
+        for flight in self.flights.values_mut().filter(|flight| !flight.late) {
+            let Some(segment) = self.segments.get_mut(&flight.segment) else { continue };
+            let urgent = segment.is_urgent(now, self.config.urgent_window_ms);
+            if !urgent && head != Some(flight.segment) {
+                continue;
+            }
+            let late_ms = self.response.late_after_ms(urgent, self.config.hedge_floor_ms);
+            let struck = self.sources.get(&flight.link).is_some_and(|s| s.strikes > 0);
+            if struck || now.since_ms(flight.asked_at) > late_ms {
+                flight.late = true;
+                segment.mark_late();
+            }
+        }
+    }
+
+    fn report_overdue(&mut self) {
+        let (now, needed) = (self.now, usize::from(self.content.layout().geometry().k()));
+        for (index, segment) in &mut self.segments {
+            if !segment.overdue && segment.deadline.is_some_and(|deadline| now > deadline) {
+                segment.overdue = true;
+                let (segment, held) = (SegmentIndex(*index), segment.held());
+                let event = Event::Overdue { segment, held, needed };
+                self.outputs.push_back(Output::Event(event));
+            }
+        }
+    }
+
+    fn report_starving(&mut self) {
+        let Some(head) = self.head() else { return };
+        let needed = usize::from(self.content.layout().geometry().k());
+        let live: Vec<&Source> =
+            self.sources.values().filter(|source| source.is_live(self.now)).collect();
+        let held = self.segments.get(&head).map(Segment::columns).unwrap_or_default();
+        let offered = live.iter().flat_map(|source| source.columns.iter().copied());
+        let reachable = held.union(&offered.collect::<ColumnSet>()).len();
+        if reachable >= needed {
+            self.starving_since = None;
+            if std::mem::take(&mut self.starving_reported) {
+                self.outputs.push_back(Output::Event(Event::Recovered));
+            }
+            return;
+        }
+        let since = *self.starving_since.get_or_insert(self.now);
+        if !self.starving_reported && self.now.since_ms(since) >= STARVING_AFTER_MS {
+            self.starving_reported = true;
+            let (segment, live_sources) = (SegmentIndex(head), live.len());
+            let event = Event::Starving { segment, reachable, needed, live_sources };
+            self.outputs.push_back(Output::Event(event));
+        }
+    }
+}

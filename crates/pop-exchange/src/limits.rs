@@ -1,0 +1,55 @@
+//! Every bound of the exchange protocol, with the section of `spec/exchange.md` that sets it.
+//!
+//! Those that both sides rely on are constants; those that one side chooses for itself are
+//! defaults of its configuration.
+
+use pop_wire::limits::SHARD_BYTES_MAX;
+
+/// Open requests that a provider accepts on one link, and a requester may have there (§5).
+pub const REQUESTS_PER_LINK_MAX: usize = 256;
+
+/// Open questions (manifest, holdings, peers) on one link (§5).
+pub const QUESTIONS_PER_LINK_MAX: usize = 16;
+
+/// Time in which a question must be answered, in milliseconds (§9).
+pub const QUESTION_TIMEOUT_MS: u64 = 5_000;
+
+/// Uploads open at once on one link (§8).
+pub const UPLOADS_PER_LINK_MAX: usize = 16;
+
+/// Payload credit that one direction of a link may have outstanding, in bytes (§4).
+pub const CREDIT_OUTSTANDING_BYTES_MAX: u64 = 1 << 32;
+
+/// Messages sent on one link and not yet taken by its transport (§5): an answer to every open
+/// request, and as many refusals and grants again.
+pub const UNREAD_MESSAGES_MAX: usize = 4 * REQUESTS_PER_LINK_MAX;
+
+/// Time for the other side's hello after a link is up, in milliseconds (§3).
+pub const HELLO_TIMEOUT_MS: u64 = 10_000;
+
+/// Time in which a peer that asked must read or grant credit, in milliseconds (§5).
+pub const READING_TIMEOUT_MS: u64 = 30_000;
+
+/// Time without a shard after which an upload is closed, in milliseconds (§8).
+pub const UPLOAD_IDLE_TIMEOUT_MS: u64 = 60_000;
+
+/// Time that a busy provider asks for before the next try, in milliseconds (§6).
+pub const BUSY_RETRY_MS: u32 = 500;
+
+/// Longest wait that a requester grants a busy provider, in milliseconds (§6).
+pub const RETRY_AFTER_MS_MAX: u64 = 10_000;
+
+/// Most peers a fetcher remembers as liars; the first are forgotten beyond (§7).
+pub const LIARS_MAX: usize = 4096;
+
+/// Most sources of one fetcher (§7).
+pub const SOURCES_MAX: usize = 1024;
+
+/// One shard, in bytes, as a 64-bit number.
+pub(crate) const SHARD_MAX: u64 = {
+    assert!(SHARD_BYTES_MAX <= 1 << 30);
+    SHARD_BYTES_MAX as u64
+};
+
+/// Time between two looks at what is late, in milliseconds (§7).
+pub(crate) const TICK_MS: u64 = 100;

@@ -1,0 +1,577 @@
+//! The serving side: answers requests from a store, within limits, and takes uploads.
+//!
+//! The shell gives links, messages and the results of store operations in; the machine gives
+//! messages, store operations and events out. It holds no payload itself: what it keeps count of
+//! is what it asked the store to read and what the shell has not flushed yet.
+//!
+//! Contract for the shell:
+//!
+//! - After every [`Provider::handle`], drain [`Provider::poll`] to `None`, then arm one timer for
+//!   [`Provider::next_timeout`] and give [`Input::Tick`] when it fires.
+//! - Report every [`Output::Send`] that its transport has taken with [`Input::Flushed`], in order.
+//! - Answer every [`Output::Store`] but [`StoreOperation::LeaveColumn`] with one
+//!   [`Input::Store`]; operations on one column are carried out in the order they came.
+//! - Close a link on [`Output::Close`]; what still comes in from it is ignored.
+
+mod link;
+mod question;
+mod serving;
+mod upload;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use pop_wire::message::{Refusal, RefusalReason};
+use pop_wire::{
+    ColumnIndex, ColumnSet, ContentId, Instant, Manifest, MasternodeRecord, Message, PeerId,
+    RequestId, SegmentIndex, Signed, Verified, limits::PEERS_MAX,
+};
+
+use self::link::Link;
+use self::serving::{Read, Serving};
+use crate::config::check_introduction;
+use crate::greeting::{self, Greeting, kind_name};
+use crate::limits::UNREAD_MESSAGES_MAX;
+use crate::{Error, Fault, Introduction, LinkId, ShardWithProof};
+
+pub use crate::config::ProviderConfig;
+
+/// Time between two looks at what is overdue, in milliseconds.
+const SWEEP_MS: u64 = 1_000;
+
+/// Number of a store operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// What the shell tells the machine.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// A link to `peer` is up; the machine greets. The peer's identity was proven by the
+    /// transport.
+    LinkUp {
+        /// A number that was never used before.
+        link: LinkId,
+        /// Who is at the other end.
+        peer: PeerId,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+    },
+    /// A message came.
+    Message {
+        /// From where.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// The transport took the oldest `messages` of what was sent on `link`.
+    Flushed {
+        /// The link.
+        link: LinkId,
+        /// How many messages.
+        messages: usize,
+    },
+    /// A store operation ended.
+    Store {
+        /// Of which operation.
+        token: Token,
+        /// How it ended.
+        result: StoreResult,
+    },
+    /// What to say in the hello of later links: a masternode's record is renewed from time to
+    /// time.
+    Introduction(Introduction),
+    /// Masternodes to name when a peer asks; the first 64 are kept.
+    Masternodes(Vec<Signed<MasternodeRecord>>),
+    /// `peer` may take so much more payload from now on, in bytes, whatever is left of an earlier
+    /// allowance. Kept while the peer has a link. The hook for whoever keeps accounts.
+    Allowance {
+        /// Who.
+        peer: PeerId,
+        /// Payload in bytes; `u64::MAX` for no limit.
+        bytes: u64,
+    },
+    /// The timer fired.
+    Tick,
+}
+
+/// What the machine asks of the shell.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send a message.
+    Send {
+        /// On which link.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// Close a link. Nothing more is sent on it.
+    Close {
+        /// The link.
+        link: LinkId,
+    },
+    /// Do something in the store.
+    Store {
+        /// To be given back with the result.
+        token: Token,
+        /// What to do.
+        operation: StoreOperation,
+    },
+    /// Something that the operator may want to know.
+    Event(Event),
+}
+
+/// What the store is asked to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreOperation {
+    /// Read one shard: answer [`StoreResult::Shard`].
+    ReadShard {
+        /// Of which content.
+        content: ContentId,
+        /// Of which segment.
+        segment: SegmentIndex,
+        /// Of which column.
+        column: ColumnIndex,
+    },
+    /// Read a manifest: answer [`StoreResult::Manifest`].
+    ReadManifest {
+        /// Of which content.
+        content: ContentId,
+    },
+    /// Say which columns are held whole: answer [`StoreResult::Holdings`].
+    ReadHoldings {
+        /// Of which content.
+        content: ContentId,
+    },
+    /// `peer` wants this node to keep a column. The shell's policy decides: answer
+    /// [`StoreResult::ColumnOpened`], [`StoreResult::ColumnStored`] if it is here whole already,
+    /// or a refusal.
+    OpenColumn {
+        /// Who asks.
+        peer: PeerId,
+        /// The content, its signature verified.
+        manifest: Verified<Manifest>,
+        /// Which column.
+        column: ColumnIndex,
+    },
+    /// Append one shard that was verified against the manifest: answer [`StoreResult::Written`]
+    /// or a refusal.
+    WriteShard {
+        /// Of which content.
+        content: ContentId,
+        /// Of which column.
+        column: ColumnIndex,
+        /// Of which segment: always the one after the last that was written.
+        segment: SegmentIndex,
+        /// The shard and its proof.
+        shard: ShardWithProof,
+    },
+    /// Every segment is written: make the column durable, answer [`StoreResult::ColumnStored`].
+    SealColumn {
+        /// Of which content.
+        content: ContentId,
+        /// Which column.
+        column: ColumnIndex,
+    },
+    /// Nobody uploads this column any more; keep what is there, for an upload that resumes.
+    /// Has no result.
+    LeaveColumn {
+        /// Of which content.
+        content: ContentId,
+        /// Which column.
+        column: ColumnIndex,
+    },
+}
+
+/// How a store operation ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreResult {
+    /// The shard that was to be read.
+    Shard(ShardWithProof),
+    /// The manifest that was to be read.
+    Manifest(Signed<Manifest>),
+    /// The columns held; none for an unknown content.
+    Holdings(ColumnSet),
+    /// The column is open; every segment below is written already.
+    ColumnOpened {
+        /// First segment that is missing.
+        next_segment: SegmentIndex,
+    },
+    /// The column is whole and durable.
+    ColumnStored,
+    /// The shard is written, not yet durable.
+    Written,
+    /// It can't be done, or policy says no.
+    Refused {
+        /// Why.
+        reason: RefusalReason,
+        /// When to try again, in milliseconds; zero for never.
+        retry_after_ms: u32,
+    },
+}
+
+/// What happened, for logs and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer broke a rule; its link is being closed.
+    PeerFault {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// Which rule.
+        fault: Fault,
+    },
+    /// A peer said hello.
+    Greeted {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// What it says about itself.
+        introduction: Introduction,
+    },
+    /// A link was turned away because a limit on links was reached.
+    LinkRefused {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+    },
+    /// A column arrived whole and is durable.
+    ColumnStored {
+        /// Of which content.
+        content: ContentId,
+        /// Which column.
+        column: ColumnIndex,
+        /// Who sent it.
+        from: PeerId,
+    },
+    /// An upload ended before the column was whole.
+    UploadEnded {
+        /// Of which content.
+        content: ContentId,
+        /// Which column.
+        column: ColumnIndex,
+        /// Who sent it.
+        from: PeerId,
+        /// First segment that is missing.
+        next_segment: SegmentIndex,
+    },
+}
+
+/// A store operation under way, and what its end is for.
+#[derive(Debug)]
+enum Operation {
+    Read(Read),
+    Manifest { link: LinkId, id: RequestId },
+    Holdings { link: LinkId, id: RequestId },
+    Open { link: LinkId, id: RequestId, serial: u64 },
+    Write { link: LinkId, id: RequestId, serial: u64, bytes: u64 },
+    Seal { link: LinkId, id: RequestId, serial: u64 },
+}
+
+/// A peer with at least one link.
+#[derive(Debug)]
+struct Peer {
+    links: BTreeSet<LinkId>,
+    allowance_bytes: u64,
+    /// In the round-robin ring.
+    queued: bool,
+}
+
+/// Serves shards and takes uploads, over any number of links.
+///
+/// ```
+/// use pop_exchange::LinkId;
+/// use pop_exchange::provider::{Input, Output, Provider, ProviderConfig};
+/// use pop_wire::{Instant, Keypair, Message};
+///
+/// let mut provider = Provider::new(ProviderConfig::default())?;
+/// let peer = Keypair::from_secret_bytes(&[1; 32])?.peer_id();
+/// provider.handle(Instant(0), Input::LinkUp { link: LinkId(1), peer })?;
+/// let output = provider.poll();
+/// assert!(matches!(output, Some(Output::Send { message: Message::Hello(_), .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Provider {
+    config: ProviderConfig,
+    now: Instant,
+    next_sweep: Instant,
+    links: BTreeMap<LinkId, Link>,
+    peers: BTreeMap<PeerId, Peer>,
+    serving: Serving,
+    operations: BTreeMap<Token, Operation>,
+    /// Counts tokens and uploads; never reused.
+    serial: u64,
+    columns_open: BTreeSet<(ContentId, ColumnIndex)>,
+    /// Payload of writes whose upload is gone, in bytes.
+    orphan_write_bytes: u64,
+    masternodes: Vec<Signed<MasternodeRecord>>,
+    outputs: VecDeque<Output>,
+}
+
+impl Provider {
+    /// A provider without links.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a setting leaves no room for a single shard.
+    pub fn new(config: ProviderConfig) -> Result<Self, Error> {
+        config.check()?;
+        Ok(Self {
+            config,
+            now: Instant::default(),
+            next_sweep: Instant::default(),
+            links: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            serving: Serving::default(),
+            operations: BTreeMap::new(),
+            serial: 0,
+            columns_open: BTreeSet::new(),
+            orphan_write_bytes: 0,
+            masternodes: Vec::new(),
+            outputs: VecDeque::new(),
+        })
+    }
+
+    /// Take one input. `now` never goes back; if it does, the latest time seen counts.
+    ///
+    /// # Errors
+    /// [`Error`]: the shell broke its contract. The machine goes on unchanged.
+    pub fn handle(&mut self, now: Instant, input: Input) -> Result<(), Error> {
+        self.now = self.now.max(now);
+        match input {
+            Input::LinkUp { link, peer } => self.link_up(link, peer)?,
+            Input::LinkDown { link } => self.forget(link),
+            Input::Message { link, message } => {
+                if let Err(fault) = self.receive(link, message) {
+                    self.fault(link, fault);
+                }
+            }
+            Input::Flushed { link, messages } => self.flushed(link, messages)?,
+            Input::Store { token, result } => self.store_result(token, result)?,
+            Input::Introduction(introduction) => {
+                check_introduction(&introduction)?;
+                self.config.introduction = introduction;
+            }
+            Input::Masternodes(mut masternodes) => {
+                masternodes.truncate(PEERS_MAX);
+                self.masternodes = masternodes;
+            }
+            Input::Allowance { peer, bytes } => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.allowance_bytes = bytes;
+                }
+            }
+            Input::Tick => {}
+        }
+        self.sweep();
+        self.pump();
+        Ok(())
+    }
+
+    /// The next thing to do, or `None` until there is another input.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to give [`Input::Tick`]; `None` if nothing is to be waited for.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        (!self.links.is_empty()).then_some(self.next_sweep)
+    }
+
+    /// Payload asked from the store or sent and not yet flushed, over all links, in bytes. Never
+    /// over [`ProviderConfig::payload_bytes_max`].
+    pub fn payload_bytes(&self) -> u64 {
+        self.serving.payload_bytes
+    }
+
+    /// Shard requests queued over all links. Never over [`ProviderConfig::requests_max`].
+    pub fn queued_requests(&self) -> usize {
+        self.serving.queued
+    }
+
+    /// Uploads open over all links. Never over [`ProviderConfig::uploads_max`].
+    pub fn open_uploads(&self) -> usize {
+        self.columns_open.len()
+    }
+
+    /// Links that are up.
+    pub fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    fn link_up(&mut self, link: LinkId, peer: PeerId) -> Result<(), Error> {
+        if self.links.contains_key(&link) {
+            return Err(Error::LinkInUse { link });
+        }
+        let of_peer = self.peers.get(&peer).map_or(0, |peer| peer.links.len());
+        if self.links.len() >= self.config.links_max || of_peer >= self.config.links_per_peer_max {
+            self.outputs.push_back(Output::Close { link });
+            self.outputs.push_back(Output::Event(Event::LinkRefused { link, peer }));
+            return Ok(());
+        }
+        if self.links.is_empty() {
+            self.next_sweep = self.now.after_ms(SWEEP_MS);
+        }
+        let allowance_bytes = self.config.allowance_bytes;
+        let fresh = || Peer { links: BTreeSet::new(), allowance_bytes, queued: false };
+        self.peers.entry(peer).or_insert_with(fresh).links.insert(link);
+        self.links.insert(link, Link::new(peer, self.now));
+        let hello = Greeting::hello(&self.config.introduction);
+        self.send(link, hello);
+        Ok(())
+    }
+
+    /// Everything about a link goes; operations under way end in nothing.
+    fn forget(&mut self, link: LinkId) {
+        let Some(gone) = self.links.remove(&link) else { return };
+        self.serving.forget(&gone);
+        for upload in gone.uploads.into_values() {
+            self.end_upload(gone.peer, upload);
+        }
+        if let Some(peer) = self.peers.get_mut(&gone.peer) {
+            peer.links.remove(&link);
+            if peer.links.is_empty() {
+                self.peers.remove(&gone.peer);
+            }
+        }
+    }
+
+    fn fault(&mut self, link: LinkId, fault: Fault) {
+        let Some(peer) = self.links.get(&link).map(|link| link.peer) else { return };
+        self.forget(link);
+        self.outputs.push_back(Output::Close { link });
+        self.outputs.push_back(Output::Event(Event::PeerFault { link, peer, fault }));
+    }
+
+    fn receive(&mut self, from: LinkId, message: Message) -> Result<(), Fault> {
+        let Some(link) = self.links.get_mut(&from) else { return Ok(()) };
+        if let Some(hello) = link.greeting.receive(&message)? {
+            link.credit.grant(hello.credit_bytes)?;
+            let (peer, introduction) = (link.peer, greeting::introduction(hello));
+            let event = Event::Greeted { link: from, peer, introduction };
+            self.outputs.push_back(Output::Event(event));
+            return Ok(());
+        }
+        // spec/exchange.md §5: who asks without reading the answers is cut off.
+        if link.unflushed.len() > UNREAD_MESSAGES_MAX {
+            return Err(Fault::Flood { max: UNREAD_MESSAGES_MAX });
+        }
+        match message {
+            Message::Credit(credit) => {
+                link.credit.grant(credit.bytes)?;
+                link.progress(self.now);
+                self.enqueue(from);
+                Ok(())
+            }
+            Message::GetShard(get) => self.get_shard(from, &get),
+            Message::Cancel(cancel) => {
+                self.cancel(from, cancel.id);
+                Ok(())
+            }
+            Message::GetManifest(get) => self.get_manifest(from, get.id, get.content),
+            Message::GetHoldings(get) => self.get_holdings(from, get.id, get.content),
+            Message::GetPeers(get) => self.get_peers(from, get.id),
+            Message::OpenColumn(open) => self.open_column(from, open),
+            Message::PutShard(put) => self.put_shard(from, put),
+            Message::SealColumn(seal) => self.seal_column(from, seal.id),
+            other => Err(Fault::Unexpected { got: kind_name(&other) }),
+        }
+    }
+
+    fn flushed(&mut self, link: LinkId, messages: usize) -> Result<(), Error> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let sent = state.unflushed.len();
+        if messages > sent {
+            return Err(Error::FlushedTooMuch { link, sent, got: messages });
+        }
+        let freed: u64 = state.unflushed.drain(..messages).sum();
+        state.payload_bytes -= freed;
+        self.serving.payload_bytes -= freed;
+        state.progress(self.now);
+        self.enqueue(link);
+        Ok(())
+    }
+
+    fn store_result(&mut self, token: Token, result: StoreResult) -> Result<(), Error> {
+        let operation =
+            self.operations.get(&token).ok_or(Error::UnknownToken { token: token.0 })?;
+        check_result(token, operation, &result)?;
+        let Some(operation) = self.operations.remove(&token) else { return Ok(()) };
+        match operation {
+            Operation::Read(read) => self.shard_read(token, read, result),
+            Operation::Manifest { link, id } => self.manifest_read(link, id, result),
+            Operation::Holdings { link, id } => self.holdings_read(link, id, result),
+            Operation::Open { link, id, serial } => self.column_opened(link, id, serial, result),
+            Operation::Write { link, id, serial, bytes } => {
+                self.shard_written(link, (id, serial), bytes, result);
+            }
+            Operation::Seal { link, id, serial } => self.column_sealed(link, id, serial, result),
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self) {
+        if self.now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = self.now.after_ms(SWEEP_MS);
+        let now = self.now;
+        let overdue = |(id, link): (&LinkId, &Link)| link.overdue(now).err().map(|f| (*id, f));
+        let late: Vec<_> = self.links.iter().filter_map(overdue).collect();
+        late.into_iter().for_each(|(link, fault)| self.fault(link, fault));
+        self.end_idle_uploads();
+    }
+
+    fn send(&mut self, to: LinkId, message: Message) {
+        let Some(link) = self.links.get_mut(&to) else { return };
+        // A payload fits a frame, so its length fits 64 bits on every platform.
+        let payload = u64::try_from(message.payload_bytes()).unwrap_or(u64::MAX);
+        link.unflushed.push_back(payload);
+        link.wait(self.now);
+        self.outputs.push_back(Output::Send { link: to, message });
+    }
+
+    fn refuse(&mut self, to: LinkId, id: RequestId, reason: RefusalReason, retry_after_ms: u32) {
+        self.send(to, Message::Refusal(Refusal { id, reason, retry_after_ms }));
+    }
+
+    fn start(&mut self, operation: Operation, request: StoreOperation) -> Token {
+        let token = Token(self.next_serial());
+        self.operations.insert(token, operation);
+        self.outputs.push_back(Output::Store { token, operation: request });
+        token
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+}
+
+fn check_result(token: Token, operation: &Operation, result: &StoreResult) -> Result<(), Error> {
+    use StoreResult::{ColumnOpened, ColumnStored, Holdings, Manifest, Refused, Shard, Written};
+    let token = token.0;
+    let (fits, expected) = match operation {
+        Operation::Read(_) => (matches!(result, Shard(_)), "reading a shard"),
+        Operation::Manifest { .. } => (matches!(result, Manifest(_)), "reading a manifest"),
+        Operation::Holdings { .. } => (matches!(result, Holdings(_)), "reading holdings"),
+        Operation::Open { .. } => {
+            (matches!(result, ColumnOpened { .. } | ColumnStored), "opening a column")
+        }
+        Operation::Write { .. } => (matches!(result, Written), "writing a shard"),
+        Operation::Seal { .. } => (matches!(result, ColumnStored), "sealing a column"),
+    };
+    if !fits && !matches!(result, Refused { .. }) {
+        return Err(Error::WrongResult { token, expected });
+    }
+    serving::check_stored(token, result)
+}

@@ -1,0 +1,95 @@
+//! Manifest, holdings and peers (`spec/exchange.md` §9).
+
+use pop_wire::message::{Holdings, ManifestReply, Peers, RefusalReason};
+use pop_wire::{ContentId, Message, RequestId};
+
+use super::link::Open;
+use super::{Operation, Provider, StoreOperation, StoreResult};
+use crate::limits::{BUSY_RETRY_MS, QUESTIONS_PER_LINK_MAX};
+use crate::{Fault, LinkId};
+
+impl Provider {
+    pub(super) fn get_manifest(
+        &mut self,
+        link: LinkId,
+        id: RequestId,
+        content: ContentId,
+    ) -> Result<(), Fault> {
+        let operation = Operation::Manifest { link, id };
+        self.ask_store(link, id, operation, StoreOperation::ReadManifest { content })
+    }
+
+    pub(super) fn get_holdings(
+        &mut self,
+        link: LinkId,
+        id: RequestId,
+        content: ContentId,
+    ) -> Result<(), Fault> {
+        let operation = Operation::Holdings { link, id };
+        self.ask_store(link, id, operation, StoreOperation::ReadHoldings { content })
+    }
+
+    pub(super) fn get_peers(&mut self, link: LinkId, id: RequestId) -> Result<(), Fault> {
+        if let Some(state) = self.links.get(&link) {
+            state.duplicate(id)?;
+        }
+        let masternodes = self.masternodes.clone();
+        self.send(link, Message::Peers(Peers { id, masternodes }));
+        Ok(())
+    }
+
+    fn ask_store(
+        &mut self,
+        link: LinkId,
+        id: RequestId,
+        operation: Operation,
+        request: StoreOperation,
+    ) -> Result<(), Fault> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        state.duplicate(id)?;
+        // spec/exchange.md §5: questions beyond the limit are refused as busy.
+        if state.questions >= QUESTIONS_PER_LINK_MAX {
+            self.refuse(link, id, RefusalReason::Busy, BUSY_RETRY_MS);
+            return Ok(());
+        }
+        state.questions += 1;
+        let token = self.start(operation, request);
+        if let Some(state) = self.links.get_mut(&link) {
+            state.open.insert(id, Open::Question(token));
+        }
+        Ok(())
+    }
+
+    pub(super) fn manifest_read(&mut self, link: LinkId, id: RequestId, result: StoreResult) {
+        let answer = match result {
+            StoreResult::Manifest(manifest) => {
+                Ok(Message::ManifestReply(ManifestReply { id, manifest }))
+            }
+            other => Err(other),
+        };
+        self.answer(link, id, answer);
+    }
+
+    pub(super) fn holdings_read(&mut self, link: LinkId, id: RequestId, result: StoreResult) {
+        let answer = match result {
+            StoreResult::Holdings(columns) => Ok(Message::Holdings(Holdings { id, columns })),
+            other => Err(other),
+        };
+        self.answer(link, id, answer);
+    }
+
+    fn answer(&mut self, link: LinkId, id: RequestId, answer: Result<Message, StoreResult>) {
+        let Some(state) = self.links.get_mut(&link) else { return };
+        if state.open.remove(&id).is_some() {
+            state.questions -= 1;
+        }
+        match answer {
+            Ok(message) => self.send(link, message),
+            Err(StoreResult::Refused { reason, retry_after_ms }) => {
+                self.refuse(link, id, reason, retry_after_ms);
+            }
+            // `check_result` let nothing else through.
+            Err(_) => self.refuse(link, id, RefusalReason::NotFound, 0),
+        }
+    }
+}

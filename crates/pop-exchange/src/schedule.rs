@@ -1,0 +1,215 @@
+//! Which source is asked for which column next, and when an answer is late. Pure: it knows
+//! sources and segments, and nothing of messages.
+
+use std::collections::BTreeMap;
+
+use pop_wire::{ColumnIndex, Instant};
+
+use crate::LinkId;
+use crate::assembly::Segment;
+use crate::config::{ExtraShards, FetcherConfig};
+use crate::source::{Source, SourceKind};
+
+/// Added to a source of the kind that is not preferred now, in microseconds.
+const OTHER_KIND_US: u64 = 500_000;
+
+/// Added to a parity column, in microseconds: a data column needs no decoding, so it is asked
+/// for unless its source is much slower.
+const PARITY_US: u64 = 100_000;
+
+/// Added to the lateness of what nothing waits for yet, in milliseconds.
+const RELAXED_MS: u64 = 1_000;
+
+/// Pick the source and column from which a shard of `segment` would be here first, all things
+/// weighed. `hedging` allows to ask for a column that is on its way from somebody else.
+pub(crate) fn choose(
+    sources: &BTreeMap<LinkId, Source>,
+    segment: &Segment,
+    data_columns: u16,
+    hedging: bool,
+    at: &Moment<'_>,
+) -> Option<(LinkId, ColumnIndex)> {
+    let urgent = segment.is_urgent(at.now, at.config.urgent_window_ms);
+    let best = sources.iter().filter_map(|(link, source)| {
+        let fresh = source.columns.iter().find(|column| segment.lacks(**column));
+        let again = || source.columns.iter().find(|column| hedging && !segment.holds(**column));
+        // A second copy of a column only where no other column is to be had.
+        let (column, copies) = match fresh {
+            Some(column) => (*column, 0_u8),
+            None => (*again()?, 1),
+        };
+        let bytes = segment.shard_bytes;
+        if !source.has_room(bytes, at.now, at.config.queue_ms_max, at.best_bytes_per_s) {
+            return None;
+        }
+        let mut cost_us = source.finish_us(bytes, at.now, at.best_bytes_per_s);
+        if column.get() >= data_columns {
+            cost_us = cost_us.saturating_mul(2).saturating_add(PARITY_US);
+        }
+        let preferred = match source.kind {
+            SourceKind::Local => true,
+            SourceKind::Masternode => urgent,
+            SourceKind::Viewer => !urgent,
+        };
+        if !preferred {
+            cost_us = cost_us.saturating_add(OTHER_KIND_US);
+        }
+        Some((copies, cost_us, source.tie, *link, column))
+    });
+    best.min().map(|(_, _, _, link, column)| (link, column))
+}
+
+/// What a choice depends on besides sources and segment.
+#[derive(Debug)]
+pub(crate) struct Moment<'a> {
+    pub(crate) now: Instant,
+    pub(crate) config: &'a FetcherConfig,
+    /// Throughput of the fastest source.
+    pub(crate) best_bytes_per_s: u64,
+}
+
+/// Shards beyond k to ask for where time is short.
+pub(crate) fn extra_shards(policy: ExtraShards, k: u16, n: u16) -> usize {
+    let spare = n - k;
+    let extra = match policy {
+        ExtraShards::Fixed(count) => count,
+        ExtraShards::Auto => {
+            let ordered = (u32::from(n) * 8 / 11).max(1);
+            let extra = (u32::from(n) - ordered) * u32::from(k) / ordered;
+            u16::try_from(extra.max(1)).unwrap_or(u16::MAX)
+        }
+    };
+    usize::from(extra.min(spare))
+}
+
+/// How long answers take, over all sources: a mean and a mean deviation, in milliseconds, kept
+/// in sixteenths.
+#[derive(Debug, Default)]
+pub(crate) struct ResponseTime {
+    mean: u64,
+    deviation: u64,
+    known: bool,
+}
+
+impl ResponseTime {
+    pub(crate) fn record(&mut self, ms: u64) {
+        // An hour is as late as for ever, and keeps the sums small.
+        let sample = ms.min(3_600_000) * 16;
+        if !self.known {
+            *self = Self { mean: sample, deviation: sample / 2, known: true };
+            return;
+        }
+        let off = sample.abs_diff(self.mean);
+        self.deviation = (self.deviation * 3 + off) / 4;
+        self.mean = (self.mean * 7 + sample) / 8;
+    }
+
+    /// Age at which a request is late: mean + dev / 2 where playback waits, and a second and
+    /// four deviations over the mean elsewhere; never before the floor.
+    pub(crate) fn late_after_ms(&self, urgent: bool, floor_ms: u64) -> u64 {
+        let late = match urgent {
+            true => (self.mean + self.deviation / 2) / 16,
+            false => (self.mean + self.deviation * 4) / 16 + RELAXED_MS,
+        };
+        late.max(floor_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pop_wire::{ColumnSet, Keypair, Message, VersionRange, message::Hello};
+
+    const NOW: Instant = Instant(1_000_000);
+
+    fn source(tie: u64, kind: SourceKind, columns: &[u16], bytes_per_s: u64) -> Source {
+        let peer = Keypair::from_secret_bytes(&[9; 32]).unwrap().peer_id();
+        let columns: ColumnSet = columns.iter().map(|c| ColumnIndex::new(*c).unwrap()).collect();
+        let start = Instant(NOW.0 - 1_000);
+        let mut source = Source::new(peer, kind, &columns, tie, start);
+        let hello = Hello {
+            versions: VersionRange::SUPPORTED,
+            credit_bytes: 0,
+            agent: String::new(),
+            masternode: None,
+        };
+        source.greeting.receive(&Message::Hello(hello)).unwrap();
+        if bytes_per_s > 0 {
+            source.delivered(bytes_per_s, NOW);
+        }
+        source
+    }
+
+    fn pick(sources: Vec<Source>, deadline: Option<Instant>) -> (u64, u16) {
+        let sources = (0..).map(LinkId).zip(sources).collect();
+        let config = FetcherConfig::default();
+        let segment = Segment::new(2, 32 * 1024, deadline);
+        let moment = Moment { now: NOW, config: &config, best_bytes_per_s: 1_000_000 };
+        let (link, column) = choose(&sources, &segment, 2, false, &moment).unwrap();
+        (link.0, column.get())
+    }
+
+    #[test]
+    fn data_columns_are_preferred_among_equals() {
+        let equal =
+            |column| source(7 - u64::from(column), SourceKind::Masternode, &[column], 1 << 20);
+        assert_eq!(pick(vec![equal(5), equal(1), equal(3)], None), (1, 1));
+    }
+
+    #[test]
+    fn a_much_faster_source_of_parity_wins() {
+        let slow = source(0, SourceKind::Masternode, &[0], 10_000);
+        let fast = source(1, SourceKind::Masternode, &[5], 10_000_000);
+        assert_eq!(pick(vec![slow, fast], None), (1, 5));
+    }
+
+    #[test]
+    fn masternodes_first_when_urgent_and_viewers_first_when_safe() {
+        let both = || {
+            vec![
+                source(0, SourceKind::Masternode, &[0], 1 << 20),
+                source(0, SourceKind::Viewer, &[0], 1 << 20),
+            ]
+        };
+        assert_eq!(pick(both(), Some(NOW.after_ms(1_000))).0, 0);
+        assert_eq!(pick(both(), Some(NOW.after_ms(60_000))).0, 1);
+    }
+
+    #[test]
+    fn equal_sources_are_told_apart_by_the_seed() {
+        let equal = |tie| source(tie, SourceKind::Masternode, &[0], 1 << 20);
+        assert_eq!(pick(vec![equal(2), equal(1), equal(3)], None).0, 1);
+    }
+
+    #[test]
+    fn a_queue_never_exceeds_two_seconds_of_the_source() {
+        let mut slow = source(0, SourceKind::Masternode, &[0], 100_000);
+        let room = |source: &Source| source.has_room(32 * 1024, NOW, 2_000, 0);
+        let mut queued = 0;
+        while room(&slow) {
+            slow.asked(32 * 1024, NOW);
+            queued += 32 * 1024;
+        }
+        assert!((150_000..=200_000).contains(&queued), "{queued}");
+    }
+
+    #[test]
+    fn extra_shards_follow_the_rule_of_the_anchor() {
+        assert_eq!(extra_shards(ExtraShards::Auto, 29, 110), 10);
+        assert_eq!(extra_shards(ExtraShards::Auto, 19, 27), 8);
+        assert_eq!(extra_shards(ExtraShards::Auto, 2, 3), 1);
+        assert_eq!(extra_shards(ExtraShards::Fixed(0), 19, 27), 0);
+        assert_eq!(extra_shards(ExtraShards::Fixed(99), 19, 27), 8);
+    }
+
+    #[test]
+    fn lateness_has_a_floor_and_follows_the_mean() {
+        let mut response = ResponseTime::default();
+        assert_eq!(response.late_after_ms(true, 300), 300);
+        (0..200).for_each(|_| response.record(800));
+        let late = response.late_after_ms(true, 300);
+        assert!((790..=830).contains(&late), "{late}");
+        assert!(response.late_after_ms(false, 300) > 1_500);
+        response.record(u64::MAX);
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
@@ -40,11 +40,12 @@ const RETRY_AFTER_S: u16 = 5;
 pub(super) async fn serve_content(
     State(gateway): State<Gateway>,
     method: Method,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     query: Result<Query<ContentQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let started = clock::monotonic_now();
+    let Path(id) = id.map_err(|rejection| bad_link().detail(rejection))?;
     let Query(query) = query.map_err(|rejection| bad_link().detail(rejection))?;
     let (content, key) = parse_link(&id, query.k.as_deref())?;
     let source = gateway.opener.open(content, key).await.map_err(open_problem)?;
@@ -241,6 +242,9 @@ fn body(
                 let content = sending.content;
                 tracing::warn!(%content, %error, "an http body breaks off");
                 sending.metrics.0.http_streams_failed.inc();
+                // hyper drops what it has not flushed when a body fails, and flushes when a body
+                // has to wait: without this the client would lose headers and good bytes too.
+                tokio::task::yield_now().await;
                 Some((Err(error), None))
             }
         }

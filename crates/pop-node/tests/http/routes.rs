@@ -1,0 +1,86 @@
+//! Everything beside the content: pages, health, metrics, cross-origin rules.
+
+use pop_node::http::Readiness;
+
+use crate::client::ask;
+use crate::gateway::{FILM, id, path, start};
+
+#[tokio::test]
+async fn the_root_lists_the_routes_for_programs_and_for_people() {
+    let gateway = start().await;
+    let answer = ask(gateway.address, "GET", "/", &[]).await;
+    let routes = answer.json()["routes"].as_array().unwrap().clone();
+    assert!(routes.iter().any(|route| route["path"] == "/content/{id}?k={key}"));
+    let page = ask(gateway.address, "GET", "/", &["Accept: text/html,*/*;q=0.8"]).await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(String::from_utf8(page.body).unwrap().contains("/content/{id}"));
+}
+
+#[tokio::test]
+async fn the_player_page_talks_to_nobody_else_and_does_not_leak_its_address() {
+    let gateway = start().await;
+    let target = format!("/play/{}", id(FILM));
+    let page = ask(gateway.address, "GET", &target, &[]).await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self'"));
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    assert!(String::from_utf8(page.body).unwrap().contains("<video"));
+}
+
+#[tokio::test]
+async fn health_is_of_the_process_and_readiness_of_the_node() {
+    let gateway = start().await;
+    let status = async |target: &str| ask(gateway.address, "GET", target, &[]).await.status;
+    assert_eq!(status("/healthz").await, 200);
+    assert_eq!(status("/readyz").await, 503);
+    let ready = Readiness { store_writable: true, peers: 3, peers_min: 3, draining: false };
+    for (readiness, expected) in [
+        (ready, 200),
+        (Readiness { peers: 2, ..ready }, 503),
+        (Readiness { store_writable: false, ..ready }, 503),
+        (Readiness { draining: true, ..ready }, 503),
+    ] {
+        gateway.readiness.send(readiness).unwrap();
+        assert_eq!(status("/readyz").await, expected, "{readiness:?}");
+    }
+    assert_eq!(status("/healthz").await, 200);
+}
+
+#[tokio::test]
+async fn the_version_is_the_packages() {
+    let gateway = start().await;
+    let version = ask(gateway.address, "GET", "/version", &[]).await.json();
+    assert_eq!(version["name"], "pop-node");
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn other_origins_may_read_content_and_nothing_else() {
+    let gateway = start().await;
+    let origin = ["Origin: https://films.example"];
+    let content = ask(gateway.address, "GET", &path(FILM), &origin).await;
+    assert_eq!(content.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(content.header("access-control-allow-credentials"), None);
+    let exposed = content.header("access-control-expose-headers").unwrap();
+    assert!(exposed.contains("content-range"), "{exposed}");
+    for target in ["/", "/metrics", "/healthz", "/readyz", "/more"] {
+        let answer = ask(gateway.address, "GET", target, &origin).await;
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{target}");
+    }
+    let preflight = [
+        "Origin: https://films.example",
+        "Access-Control-Request-Method: GET",
+        "Access-Control-Request-Headers: range",
+    ];
+    let answer = ask(gateway.address, "OPTIONS", &path(FILM), &preflight).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("access-control-allow-headers").unwrap().contains("range"));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET,HEAD"));
+}
+
+#[tokio::test]
+async fn further_routes_are_served_beside_the_gateways_own() {
+    let gateway = start().await;
+    assert_eq!(ask(gateway.address, "GET", "/more", &[]).await.body, b"more");
+}

@@ -30,7 +30,6 @@ pub enum OpenedColumn {
 #[derive(Debug)]
 pub struct ColumnWriter {
     shared: Arc<Shared>,
-    manifest: Verified<Manifest>,
     content: ContentId,
     column: ColumnIndex,
     layout: FileLayout,
@@ -70,7 +69,6 @@ impl OpenedColumn {
         let next = resume(&file, &path, &layout, content, column)?;
         Ok(Self::Writer(ColumnWriter {
             shared: Arc::clone(shared),
-            manifest: manifest.clone(),
             content,
             column,
             layout,
@@ -152,11 +150,17 @@ impl Shared {
         }
     }
 
-    fn is_writer(&self, content: &ContentId, column: ColumnIndex, number: u64) -> bool {
+    /// The manifest of the column that this writer fills, `None` if it was removed meanwhile.
+    fn manifest_of_writer(
+        &self,
+        content: &ContentId,
+        column: ColumnIndex,
+        number: u64,
+    ) -> Option<Verified<Manifest>> {
         let state = self.state();
-        let held = state.contents.get(content);
-        held.and_then(|held| held.columns.get(&column))
-            .is_some_and(|found| found.writer == Some(number))
+        let held = state.contents.get(content)?;
+        let writes = held.columns.get(&column)?.writer == Some(number);
+        writes.then(|| held.manifest.clone())
     }
 }
 
@@ -223,16 +227,17 @@ impl ColumnWriter {
         self.shared.refuse_if_writes_off()?;
         self.sync_file().map_err(|error| self.shared.turn_writes_off(error))?;
         let index = self.shared.index();
-        if !self.shared.is_writer(&self.content, self.column, self.number) {
+        let manifest = self.shared.manifest_of_writer(&self.content, self.column, self.number);
+        let Some(manifest) = manifest else {
             return Err(StoreError::NotHeld { content: self.content, column: self.column });
-        }
+        };
         let directory = self.shared.content_dir(&self.content);
         let whole = self.shared.column_path(&self.content, self.column);
         std::fs::rename(&self.path, &whole)
             .map_err(StoreError::io("rename", &self.path))
             .and_then(|()| sync_directory(&directory))
             .and_then(|()| sync_directory(&self.shared.columns_dir))
-            .and_then(|()| index.put(&self.manifest, self.column, ColumnState::Sealed))
+            .and_then(|()| index.put(&manifest, self.column, ColumnState::Sealed))
             .map_err(|error| self.shared.turn_writes_off(error))?;
         let mut state = self.shared.state();
         if let Some(held) = state.contents.get_mut(&self.content) {
@@ -250,7 +255,7 @@ impl ColumnWriter {
     pub fn abandon(self) -> Result<(), StoreError> {
         let index = self.shared.index();
         self.shared.refuse_if_writes_off()?;
-        if !self.shared.is_writer(&self.content, self.column, self.number) {
+        if self.shared.manifest_of_writer(&self.content, self.column, self.number).is_none() {
             return Ok(());
         }
         self.shared.delete_columns(&index, &self.content, &[self.column])

@@ -70,3 +70,33 @@ impl RecordId {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_and_every_wrong_place_is_found() {
+        let shape = RecordShape { shard_bytes: 64, segment_path_len: 2, content_path_len: 1 };
+        let id = |content: u8, column, segment| RecordId {
+            content: ContentId([content; 32]),
+            column: ColumnIndex::new(column).unwrap(),
+            segment: SegmentIndex(segment),
+        };
+        let (here, hashes) = (id(1, 2, 3), [Digest([4; 32]), Digest([5; 32])]);
+        let good = here.encode(&[6; 64], &hashes, &hashes[..1], shape);
+        let decode = |id: RecordId, bytes: &[u8]| id.decode(BytesMut::from(bytes), shape);
+        let shard = decode(here, &good).unwrap();
+        assert_eq!(shard.payload, [6; 64].as_slice());
+        assert_eq!((shard.segment_path.as_slice(), shard.content_path.len()), (&hashes[..], 1));
+        for position in 0..good.len() * 8 {
+            let mut flipped = good.clone();
+            flipped[position / 8] ^= 1 << (position % 8);
+            assert_eq!(decode(here, &flipped), None, "bit {position}");
+        }
+        for elsewhere in [id(9, 2, 3), id(1, 9, 3), id(1, 2, 9), id(1, 3, 2)] {
+            assert_eq!(decode(elsewhere, &good), None, "{elsewhere:?}");
+        }
+        assert_eq!(decode(here, &vec![0; good.len()]), None, "zeros");
+    }
+}

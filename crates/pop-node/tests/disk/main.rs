@@ -1,4 +1,5 @@
 //! The node's disk: what it keeps, what it refuses, and what a crash leaves of it.
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod crash;
 mod damage;

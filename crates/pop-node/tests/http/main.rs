@@ -1,4 +1,5 @@
 //! The HTTP gateway over real sockets.
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod bodies;
 mod client;

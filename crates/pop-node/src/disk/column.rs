@@ -258,6 +258,8 @@ impl ColumnWriter {
         if self.shared.manifest_of_writer(&self.content, self.column, self.number).is_none() {
             return Ok(());
         }
+        // Its room is needed now, and would be kept as long as the file is open.
+        self.file.set_len(0).map_err(StoreError::io("truncate", &self.path))?;
         self.shared.delete_columns(&index, &self.content, &[self.column])
     }
 

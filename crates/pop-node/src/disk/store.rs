@@ -392,13 +392,17 @@ impl Shared {
     }
 
     /// Forgets columns, first in the index, then in memory, then on the disk, and returns their
-    /// bytes to the quota.
+    /// bytes to the quota. Partial files go before all: on a full disk the index needs their room
+    /// to say so.
     pub(super) fn delete_columns(
         &self,
         index: &Index,
         content: &ContentId,
         columns: &[ColumnIndex],
     ) -> Result<(), StoreError> {
+        for column in columns {
+            remove_if_there(&self.partial_path(content, *column))?;
+        }
         let others = self
             .state()
             .contents
@@ -420,7 +424,6 @@ impl Shared {
         }
         drop(state);
         for column in columns {
-            remove_if_there(&self.partial_path(content, *column))?;
             remove_if_there(&self.column_path(content, *column))?;
         }
         if !others {

@@ -26,6 +26,7 @@ mod journal;
 mod layout;
 mod reconcile;
 mod record;
+mod shared;
 mod store;
 
 pub use column::{ColumnWriter, OpenedColumn};

@@ -14,7 +14,7 @@ use super::directory::{FILE_MODE, create_private, sync_directory};
 use super::index::ColumnState;
 use super::layout::FileLayout;
 use super::record::RecordId;
-use super::store::{HeldColumn, HeldContent, Shared, remove_if_there};
+use super::shared::{HeldColumn, HeldContent, Shared, remove_if_there};
 
 /// What [`ColumnStore::open_column`](super::ColumnStore::open_column) finds.
 #[derive(Debug)]

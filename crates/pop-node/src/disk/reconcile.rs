@@ -19,7 +19,7 @@ use pop_wire::{ColumnIndex, ContentId};
 use super::StoreError;
 use super::index::ColumnState;
 use super::layout::FileLayout;
-use super::store::{HeldContent, column_path, partial_path, remove_if_there};
+use super::shared::{HeldContent, column_path, partial_path, remove_if_there};
 
 /// The state of one column that the index knows, after setting its files right.
 pub(super) fn column(

@@ -15,7 +15,7 @@ fn limits(change: impl FnOnce(&mut ServeLimits)) -> ServeLimits {
 
 #[tokio::test]
 async fn a_client_that_never_finishes_its_headers_is_cut_off() {
-    let short = limits(|limits| limits.header_timeout = Duration::from_millis(50));
+    let short = limits(|limits| limits.header_timeout = Duration::from_millis(500));
     let gateway = start_with(short).await;
     // None of these would ever end without a timeout.
     let mut slow = Vec::new();
@@ -34,7 +34,7 @@ async fn a_client_that_never_finishes_its_headers_is_cut_off() {
 
 #[tokio::test]
 async fn bytes_that_trickle_do_not_buy_time() {
-    let short = limits(|limits| limits.header_timeout = Duration::from_millis(50));
+    let short = limits(|limits| limits.header_timeout = Duration::from_millis(500));
     let gateway = start_with(short).await;
     let stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
     let (mut reading, mut writing) = stream.into_split();

@@ -1,1 +1,29 @@
 //! pop-erasure
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod backend;
+mod content;
+mod decoder;
+mod encoder;
+mod error;
+mod evidence;
+mod geometry;
+mod key;
+mod layout;
+pub mod limits;
+mod link;
+pub mod merkle;
+mod repair;
+pub mod segment;
+
+pub use content::{Content, ShardSet, VerifiedShard};
+pub use decoder::{Decoder, ReEncodeCheck};
+pub use encoder::{EncodedSegment, Encoder, Media, Publication};
+pub use error::*;
+pub use evidence::EquivocationProof;
+pub use geometry::{Durability, Geometry};
+pub use key::ContentKey;
+pub use layout::{Layout, SegmentSlice, recommended_shard_bytes};
+pub use link::ContentLink;
+pub use repair::Repairer;

@@ -2,8 +2,36 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod ask;
+pub mod cli;
 pub mod clock;
+pub mod demo;
+mod directory;
 pub mod disk;
+pub mod error;
+mod evidence;
+pub mod fetch;
+mod gateway;
+mod holdings;
 pub mod http;
+mod http_client;
+mod links;
+pub mod media;
 pub mod metrics;
+mod network;
+mod node;
+pub mod publish;
+pub mod repair;
+mod serve;
+mod session;
 pub mod settings;
+mod staging;
+mod stats;
+pub mod status;
+mod transport;
+mod upload;
+
+pub use error::NodeError;
+pub use node::Node;
+pub use stats::Stats;
+pub use transport::Role;

@@ -152,8 +152,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether room was lacking: on the disk, or under the quota.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. } | Self::QuotaExceeded { .. })
+    }
+
     /// For `map_err`: an I/O error with what was tried, a full disk told apart.
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_path_buf();
         move |source| match source.kind() {
             io::ErrorKind::StorageFull

@@ -1,0 +1,147 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{Context, output, publish, run};
+use crate::demo::{DemoOptions, DemoReport, Stage};
+use crate::error::NodeError;
+use crate::settings::Layer;
+
+/// Start a network on this machine, play a film, kill nodes, keep playing.
+#[derive(Debug, clap::Args)]
+pub(super) struct Demo {
+    /// The file to play; a clip of Big Buck Bunny if absent
+    file: Option<PathBuf>,
+    /// Masternodes to start
+    #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(3..=255))]
+    nodes: u32,
+    /// How many per cent of them to kill while the film plays, rounded up to whole nodes
+    #[arg(long, value_name = "PERCENT", default_value = "29.57", value_parser = basis_points)]
+    kill: u32,
+    /// End when everything was shown, instead of leaving the page open
+    #[arg(long)]
+    exit: bool,
+    /// Playback in Mbit/s of a file that doesn't tell its playing time
+    #[arg(long, value_name = "MBIT/S", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pace: u64,
+    /// Port of the page; any free one if absent
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    port: u16,
+}
+
+/// Per cent with up to two decimals, in hundredths of a per cent.
+fn basis_points(text: &str) -> Result<u32, String> {
+    let wrong = || format!("expected 0 to 100 with at most two decimals, got `{text}`");
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    if decimals.len() > 2 || !decimals.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let whole: u32 = whole.parse().map_err(|_| wrong())?;
+    let decimals: u32 = format!("{decimals:0<2}").parse().map_err(|_| wrong())?;
+    whole
+        .checked_mul(100)
+        .and_then(|hundredths| hundredths.checked_add(decimals))
+        .filter(|hundredths| *hundredths <= 10_000)
+        .ok_or_else(wrong)
+}
+
+impl Demo {
+    pub(super) async fn run(self, context: &Context) -> Result<ExitCode, NodeError> {
+        let _settings = context.settings(&Layer::default())?;
+        let mut options = DemoOptions::default();
+        options.file = self.file.clone();
+        options.nodes = self.nodes;
+        options.kill_basis_points = self.kill;
+        options.pace_bit_s = self.pace.saturating_mul(1_000_000);
+        options.http_port = self.port;
+        let starting = output::count_bar(u64::from(self.nodes), "start", context.json);
+        let counted = |nodes: usize| starting.set_position(u64::try_from(nodes).unwrap_or(0));
+        let mut stage = Stage::set_up(options, counted).await?;
+        starting.finish_and_clear();
+        // An interrupt ends the demo; dropping the stage ends every process of it.
+        let shown = tokio::select! {
+            shown = self.show(&mut stage, context.json) => shown,
+            signal = run::wait_for_signal() => signal,
+        };
+        let report = stage.report().clone();
+        if shown.is_ok() && !self.exit {
+            eprintln!("The network stays up; watch it at {}", stage.page_url()?);
+            eprintln!("Ctrl-C ends it.");
+            run::wait_for_signal().await?;
+        }
+        stage.close().await;
+        if context.json {
+            output::json(&json!(report));
+        }
+        shown?;
+        Ok(if report.kept_its_promise() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    async fn show(&self, stage: &mut Stage, quiet: bool) -> Result<(), NodeError> {
+        let say = |line: String| {
+            if !quiet {
+                println!("{line}");
+            }
+        };
+        let published = stage.publish().await?;
+        if !quiet {
+            publish::describe(&published);
+        }
+        say(format!("published  {} MB/s", stage.report().publish_mb_s));
+        say(format!("watch      {}", stage.page_url()?));
+        let bar = output::byte_bar(stage.report().bytes, "play", quiet);
+        stage
+            .play_and_kill(|played, killed| {
+                bar.set_position(played);
+                if killed > 0 {
+                    bar.set_prefix(format!("play, {killed} nodes killed"));
+                }
+            })
+            .await?;
+        bar.finish_and_clear();
+        let report = stage.report();
+        say(format!(
+            "played     to the end with {} of {} nodes killed: {} stalls ({} ms), bytes {}",
+            report.killed,
+            report.nodes,
+            report.stalls,
+            report.stall_ms,
+            verdict(report.identical),
+        ));
+        stage.seek().await?;
+        let DemoReport { seeks, seek_p95_ms, .. } = stage.report();
+        say(format!("sought     {seeks} times, 95 % within {seek_p95_ms} ms"));
+        stage.fetch().await?;
+        let DemoReport { fetch_mb_s, cpu_s_per_gb, .. } = stage.report();
+        say(format!("fetched    {fetch_mb_s} MB/s, {cpu_s_per_gb} CPU s/GB over all processes"));
+        let repaired = stage.repair().await?;
+        let DemoReport { redundancy_after_repair, killed_after_repair, n, .. } = stage.report();
+        say(format!("repaired   {repaired} columns; {redundancy_after_repair} of {n} are live"));
+        say(format!("killed     {killed_after_repair} more nodes, all the repair survives"));
+        stage.fetch_again().await?;
+        let identical = stage.report().second_fetch_identical;
+        say(format!("fetched    the whole once more, bytes {}", verdict(identical)));
+        Ok(())
+    }
+}
+
+fn verdict(identical: bool) -> &'static str {
+    if identical { "identical" } else { "NOT IDENTICAL" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn per_cent_are_read_exactly() {
+        assert_eq!(basis_points("29.57"), Ok(2957));
+        assert_eq!(basis_points("30"), Ok(3000));
+        assert_eq!(basis_points("0.5"), Ok(50));
+        assert_eq!(basis_points("100"), Ok(10_000));
+        for wrong in ["100.01", "-1", "1.234", "", ".5", "a", "1.a"] {
+            assert!(basis_points(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use futures::StreamExt as _;
+use pop_erasure::ContentLink;
+use pop_wire::Keypair;
+use serde_json::json;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+
+use super::{Context, output};
+use crate::clock;
+use crate::disk::StoreError;
+use crate::error::NodeError;
+use crate::fetch::{OpenedContent, Pace};
+use crate::node::Node;
+use crate::settings::Layer;
+
+/// Fetch a content, or a range of it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Get {
+    /// The link: pop:<content id>?k=<key>
+    link: String,
+    /// Where to write; standard output if absent
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Bytes A to B, both included and counted from 0; `A-` to the end
+    #[arg(long, value_name = "A-B")]
+    range: Option<ByteRange>,
+    #[command(flatten)]
+    settings: Layer,
+}
+
+/// A range as the command line has it: both ends included, the last one optional.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ByteRange {
+    first: u64,
+    last: Option<u64>,
+}
+
+impl FromStr for ByteRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("expected A-B or A- with A <= B, got `{text}`");
+        let (first, last) = text.split_once('-').ok_or_else(wrong)?;
+        let first = first.parse().map_err(|_| wrong())?;
+        let last = match last {
+            "" => None,
+            last => Some(last.parse().map_err(|_| wrong())?),
+        };
+        match last {
+            Some(last) if last < first => Err(wrong()),
+            last => Ok(Self { first, last }),
+        }
+    }
+}
+
+impl ByteRange {
+    /// The bytes of a content of `length_bytes`.
+    fn within(self, length_bytes: u64) -> Result<Range<u64>, NodeError> {
+        let last = self.last.unwrap_or(length_bytes.saturating_sub(1));
+        if self.first >= length_bytes || last >= length_bytes {
+            return Err(NodeError::Range { length_bytes, start: self.first, end: last });
+        }
+        Ok(self.first..last + 1)
+    }
+}
+
+impl Get {
+    pub(super) async fn run(self, context: &Context) -> Result<(), NodeError> {
+        let mut settings = context.settings(&self.settings)?;
+        settings.http_listen = None;
+        let link: ContentLink = self.link.parse()?;
+        let secret = clock::random_bytes().map_err(StoreError::from)?;
+        let node = Node::client(Keypair::from_secret_bytes(&secret)?, settings).await?;
+        let result = self.fetch(&node, &link, context.json).await;
+        node.shutdown().await;
+        let (bytes, elapsed) = result?;
+        // Under --json standard output belongs to the report, unless the bytes went there.
+        if context.json && self.output.is_some() {
+            let seconds = elapsed.as_secs_f64();
+            output::json(&json!({ "bytes": bytes, "seconds": seconds, "output": self.output }));
+        }
+        Ok(())
+    }
+
+    async fn fetch(
+        &self,
+        node: &Node,
+        link: &ContentLink,
+        quiet: bool,
+    ) -> Result<(u64, std::time::Duration), NodeError> {
+        let started = clock::monotonic_now();
+        let content = node.open(link).await?;
+        let length_bytes = content.length_bytes();
+        let range = match self.range {
+            Some(range) => range.within(length_bytes)?,
+            None => 0..length_bytes,
+        };
+        let bytes = range.end - range.start;
+        match &self.output {
+            None => {
+                let mut out = tokio::io::stdout();
+                copy(&content, range, &mut out, true).await.map_err(|e| e.named("-".as_ref()))?;
+            }
+            Some(path) => write_file(&content, range, path, quiet).await?,
+        }
+        Ok((bytes, started.elapsed()))
+    }
+}
+
+/// Write into a file beside `path` and give it its name when it is whole, so that an error never
+/// leaves half a file under the name that was asked for.
+async fn write_file(
+    content: &OpenedContent,
+    range: Range<u64>,
+    path: &Path,
+    quiet: bool,
+) -> Result<(), NodeError> {
+    let failed = |source| NodeError::Output { path: path.to_path_buf(), source };
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let scratch = tempfile::Builder::new()
+        .prefix(".pop-get-")
+        .tempfile_in(directory)
+        .map_err(failed)?;
+    let mut file = tokio::fs::File::from_std(scratch.reopen().map_err(failed)?);
+    copy(content, range, &mut file, quiet).await.map_err(|error| error.named(path))?;
+    file.sync_all().await.map_err(failed)?;
+    scratch.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Why copying stopped.
+enum CopyError {
+    Fetch(NodeError),
+    Write(std::io::Error),
+}
+
+impl CopyError {
+    fn named(self, path: &Path) -> NodeError {
+        match self {
+            Self::Fetch(error) => error,
+            Self::Write(source) => NodeError::Output { path: path.to_path_buf(), source },
+        }
+    }
+}
+
+async fn copy(
+    content: &OpenedContent,
+    range: Range<u64>,
+    out: &mut (impl AsyncWrite + Unpin),
+    quiet: bool,
+) -> Result<(), CopyError> {
+    let bar = output::byte_bar(range.end - range.start, "fetch", quiet);
+    let pieces = content.read(range, Pace::Bulk).map_err(CopyError::Fetch)?;
+    let mut pieces = std::pin::pin!(pieces);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(CopyError::Fetch)?;
+        out.write_all(&piece).await.map_err(CopyError::Write)?;
+        bar.inc(u64::try_from(piece.len()).unwrap_or(0));
+    }
+    out.flush().await.map_err(CopyError::Write)?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_with_both_ends_included() {
+        let within = |text: &str| text.parse::<ByteRange>().unwrap().within(100).ok();
+        assert_eq!(within("0-0"), Some(0..1));
+        assert_eq!(within("10-99"), Some(10..100));
+        assert_eq!(within("10-"), Some(10..100));
+        assert_eq!(within("10-100"), None);
+        assert_eq!(within("100-"), None);
+        for wrong in ["", "-", "5", "9-8", "a-b", "1-2-3", "-5"] {
+            assert!(wrong.parse::<ByteRange>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The showcase: a network of real processes on this machine, a film that plays through it, and
+//! more than a quarter of the processes killed while it plays.
+
+mod cluster;
+mod player;
+mod scene;
+mod stage;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use self::stage::Stage;
+
+/// The clip that plays when no file is named. See `assets/ATTRIBUTION.md`.
+const CLIP: &[u8] = include_bytes!("../assets/big-buck-bunny.mp4");
+
+/// What to show.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DemoOptions {
+    /// The file to play; the bundled clip if there is none.
+    pub file: Option<PathBuf>,
+    /// Masternode processes.
+    pub nodes: u32,
+    /// How many of them are killed during playback, in hundredths of a per cent, rounded up.
+    pub kill_basis_points: u32,
+    /// Speed of playback of a file whose playing time isn't known, in bits a second.
+    pub pace_bit_s: u64,
+    /// Where the gateway listens; any free port if zero.
+    pub http_port: u16,
+}
+
+impl Default for DemoOptions {
+    /// The bundled clip on 27 nodes, 29.57 % killed.
+    fn default() -> Self {
+        Self {
+            file: None,
+            nodes: 27,
+            kill_basis_points: 2957,
+            pace_bit_s: 8_000_000,
+            http_port: 0,
+        }
+    }
+}
+
+impl DemoOptions {
+    /// How many nodes are killed during playback.
+    #[must_use]
+    pub fn victims(&self) -> u32 {
+        let victims = (u64::from(self.nodes) * u64::from(self.kill_basis_points)).div_ceil(10_000);
+        u32::try_from(victims).unwrap_or(self.nodes).min(self.nodes)
+    }
+}
+
+/// What the demo measured. The field names are the interface of `demo --json`.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct DemoReport {
+    /// Masternode processes started.
+    pub nodes: u32,
+    /// Processes killed during playback.
+    pub killed: u32,
+    /// Shards that rebuild a segment.
+    pub k: u16,
+    /// Shards of a segment.
+    pub n: u16,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Whether the bytes played, sought and fetched were those of the file.
+    pub identical: bool,
+    /// Times that playback had to wait.
+    pub stalls: u64,
+    /// How long it waited, in milliseconds.
+    pub stall_ms: u64,
+    /// Random ranges fetched.
+    pub seeks: u64,
+    /// 95th percentile of the time to all bytes of such a range, in milliseconds.
+    pub seek_p95_ms: u64,
+    /// From the request to the first byte of the film, in milliseconds.
+    pub first_byte_ms: u64,
+    /// Speed of fetching the whole from the nodes left, in 10^6 bytes a second.
+    pub fetch_mb_s: f64,
+    /// Speed of publishing, in 10^6 bytes a second.
+    pub publish_mb_s: f64,
+    /// CPU time of all processes together while the whole was fetched, per 10^9 bytes.
+    pub cpu_s_per_gb: f64,
+    /// Columns that the repair put on live nodes.
+    pub repaired_columns: u32,
+    /// Different columns on live nodes after the repair; n is full redundancy.
+    pub redundancy_after_repair: u32,
+    /// Nodes killed after the repair: as many as the repaired placement survives.
+    pub killed_after_repair: u32,
+    /// Whether the whole could be fetched once more after that, and was identical.
+    pub second_fetch_identical: bool,
+}
+
+impl DemoReport {
+    /// Whether everything held that the demo promises. A stall is not a lie: it is printed.
+    #[must_use]
+    pub fn kept_its_promise(&self) -> bool {
+        self.identical && self.second_fetch_identical
+    }
+}
+
+/// How long playback runs before nodes are killed, as a share of the film: early.
+const KILL_AFTER_SHARE: f64 = 0.15;
+
+/// Random ranges fetched.
+const SEEKS: u32 = 20;
+
+/// Bytes of such a range.
+const SEEK_BYTES: u64 = 64 * 1024;
+
+/// Clock ticks a second in `/proc`: fixed by the kernel's interface to user space, `proc(5)`.
+const TICKS_PER_S: f64 = 100.0;
+
+/// Longest time that starting, publishing or repairing may take without a sign of life.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_to_kill_is_rounded_up() {
+        let victims = |nodes, kill_basis_points| {
+            DemoOptions { nodes, kill_basis_points, ..DemoOptions::default() }.victims()
+        };
+        assert_eq!(victims(27, 2957), 8);
+        assert_eq!(victims(100, 2957), 30);
+        assert_eq!(victims(3, 2957), 1);
+        assert_eq!(victims(27, 0), 0);
+        assert_eq!(victims(27, 10_000), 27);
+    }
+}

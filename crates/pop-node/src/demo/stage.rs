@@ -1,0 +1,492 @@
+//! The acts of the demo, in order.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use pop_wire::{ColumnSet, ContentId, Keypair, PeerId};
+use tokio::sync::watch;
+
+use super::cluster::{self, Masternode};
+use super::player::{self, Film, Playback, Position, milliseconds};
+use super::scene::{Board, SceneNode};
+use super::{
+    CLIP, DemoOptions, DemoReport, KILL_AFTER_SHARE, PATIENCE, SEEK_BYTES, SEEKS, TICKS_PER_S,
+};
+use crate::clock::{self, monotonic_now};
+use crate::error::NodeError;
+use crate::node::Node;
+use crate::publish::{PublishOptions, Published};
+use crate::settings::Settings;
+use crate::{http_client, repair};
+
+/// Masternodes started at once.
+const STARTING_MAX: usize = 4;
+
+/// The running demo: processes, a client node with the gateway, and what was measured so far.
+pub struct Stage {
+    options: DemoOptions,
+    masternodes: Vec<Masternode>,
+    client: Node,
+    board: Board,
+    film: Option<Film>,
+    published: Option<Published>,
+    file: PathBuf,
+    report: DemoReport,
+    /// Everything on disk; deleted with the stage.
+    _directory: tempfile::TempDir,
+}
+
+impl Stage {
+    /// Start the masternodes, and a client node with its gateway. `started` hears of each.
+    ///
+    /// # Errors
+    /// [`NodeError`]: the file can't be read, or a process doesn't start.
+    pub async fn set_up(
+        options: DemoOptions,
+        mut started: impl FnMut(usize),
+    ) -> Result<Self, NodeError> {
+        let io_error = |action| move |source| NodeError::Io { action, source };
+        let directory = tempfile::Builder::new()
+            .prefix("pop-demo-")
+            .tempdir()
+            .map_err(io_error("create a temporary directory"))?;
+        let file = match &options.file {
+            Some(file) => file.clone(),
+            None => {
+                let clip = directory.path().join("big-buck-bunny.mp4");
+                std::fs::write(&clip, CLIP).map_err(io_error("write the clip"))?;
+                clip
+            }
+        };
+        let bytes = readable_length(&file)?;
+        // Every node can hold all that placement may give it, and nothing without bound.
+        let quota_bytes = bytes.saturating_mul(2).saturating_add(256 << 20);
+        let masternodes =
+            start_masternodes(directory.path(), options.nodes, quota_bytes, &mut started).await?;
+        let client = start_client(directory.path(), &options, &masternodes).await?;
+        let board = Board::new(client.inner.demo.clone());
+        let report = DemoReport { nodes: options.nodes, bytes, ..DemoReport::default() };
+        let stage = Self {
+            options,
+            masternodes,
+            client,
+            board,
+            film: None,
+            published: None,
+            file,
+            report,
+            _directory: directory,
+        };
+        stage.draw_nodes(&[]);
+        Ok(stage)
+    }
+
+    /// Publish the file. Returns what the publisher is told.
+    ///
+    /// # Errors
+    /// As [`Node::publish`].
+    pub async fn publish(&mut self) -> Result<Published, NodeError> {
+        self.board.phase("Publishing: encrypt, encode, scatter");
+        self.find_all_masternodes().await?;
+        let options = PublishOptions::for_file(&self.file)?;
+        let duration_ms = options.duration_ms;
+        let started = monotonic_now();
+        let published = self.client.publish(&self.file, options, |_| {}).await?;
+        let elapsed = started.elapsed();
+        self.report.publish_mb_s = megabytes_a_second(self.report.bytes, elapsed);
+        self.report.k = published.geometry.k();
+        self.report.n = published.geometry.n();
+        let paced = || {
+            let bits = self.report.bytes.saturating_mul(8);
+            Duration::from_millis(bits.saturating_mul(1000) / self.options.pace_bit_s.max(1))
+        };
+        self.film = Some(Film {
+            gateway: self.gateway()?,
+            path: content_path(&published),
+            bytes: self.report.bytes,
+            duration: if duration_ms > 0 { Duration::from_millis(duration_ms) } else { paced() },
+            digest: digest(&self.file)?,
+        });
+        self.published = Some(published.clone());
+        self.board.change(|scene| (scene.k, scene.n) = (self.report.k, self.report.n));
+        self.draw_nodes(&holdings_of(&published));
+        Ok(published)
+    }
+
+    /// Where a person can watch the clip.
+    ///
+    /// # Errors
+    /// [`NodeError::Demo`] before something is published.
+    pub fn page_url(&self) -> Result<String, NodeError> {
+        let published = self.published()?;
+        let key = published.link_key();
+        Ok(format!("http://{}/play/{}#k={key}", self.gateway()?, published.content))
+    }
+
+    /// Play the film at its own pace, and kill the victims early in it. `watch` hears of the
+    /// playhead, in bytes, and of the number killed.
+    ///
+    /// # Errors
+    /// [`NodeError`]: playback broke off.
+    pub async fn play_and_kill(
+        &mut self,
+        mut watch: impl FnMut(u64, usize),
+    ) -> Result<(), NodeError> {
+        self.board.phase("Playing at the film's own pace");
+        let film = self.film()?.clone();
+        let (position_sender, mut position) = watch::channel(Position::default());
+        let playing = player::play(&film, &position_sender);
+        tokio::pin!(playing);
+        let victims = self.draw_lots(usize::try_from(self.options.victims()).unwrap_or(usize::MAX))?;
+        let kill_at = film.duration.mul_f64(KILL_AFTER_SHARE);
+        let mut killed = 0;
+        let kill_time = tokio::time::sleep(kill_at);
+        tokio::pin!(kill_time);
+        let playback = loop {
+            tokio::select! {
+                done = &mut playing => break done?,
+                () = &mut kill_time, if killed == 0 && !victims.is_empty() => {
+                    killed = victims.len();
+                    self.kill(&victims).await?;
+                    watch(position.borrow().played_bytes, killed);
+                }
+                Ok(()) = position.changed() => {
+                    let now = *position.borrow_and_update();
+                    watch(now.played_bytes, killed);
+                    self.board.change(|scene| {
+                        (scene.stalls, scene.buffered_ms) = (now.stalls, now.buffered_ms);
+                    });
+                }
+            }
+        };
+        // A film shorter than the time to the kill is over by then; the promise is the same.
+        if killed == 0 {
+            self.kill(&victims).await?;
+        }
+        self.note_playback(playback, victims.len());
+        Ok(())
+    }
+
+    fn note_playback(&mut self, playback: Playback, killed: usize) {
+        self.report.killed = u32::try_from(killed).unwrap_or(u32::MAX);
+        self.report.stalls = playback.stalls;
+        self.report.stall_ms = playback.stall_ms;
+        self.report.first_byte_ms = playback.first_byte_ms;
+        self.report.identical = playback.identical;
+        self.board.say(format!(
+            "Played to the end: {} stalls, every byte {}",
+            playback.stalls,
+            if playback.identical { "identical" } else { "NOT identical" },
+        ));
+    }
+
+    /// Jump about in the film.
+    ///
+    /// # Errors
+    /// [`NodeError`]: a range could not be fetched.
+    pub async fn seek(&mut self) -> Result<(), NodeError> {
+        self.board.phase("Seeking at random");
+        let film = self.film()?.clone();
+        let mut times = Vec::new();
+        for seek in 0..SEEKS {
+            let Some(range) = random_range(film.bytes)? else { break };
+            let expected = read_range(&self.file, &range)?;
+            let asked = monotonic_now();
+            let response = http_client::get(film.gateway, &film.path, Some(range)).await?;
+            let got = response.all().await?;
+            times.push(milliseconds(asked.elapsed()));
+            self.report.identical &= got == expected;
+            self.report.seeks = u64::from(seek) + 1;
+        }
+        times.sort_unstable();
+        let p95 = (times.len() * 95).div_ceil(100).saturating_sub(1);
+        self.report.seek_p95_ms = times.get(p95).copied().unwrap_or(0);
+        Ok(())
+    }
+
+    /// Fetch the whole as fast as it comes from the nodes that are left.
+    ///
+    /// # Errors
+    /// [`NodeError`]: it could not be fetched.
+    pub async fn fetch(&mut self) -> Result<(), NodeError> {
+        self.board.phase("Fetching the whole from the nodes that are left");
+        let ticks = self.cpu_ticks();
+        let started = monotonic_now();
+        let identical = self.fetch_whole().await?;
+        let elapsed = started.elapsed();
+        let spent = self.cpu_ticks().saturating_sub(ticks);
+        self.report.identical &= identical;
+        self.report.fetch_mb_s = megabytes_a_second(self.report.bytes, elapsed);
+        let gigabytes = float(self.report.bytes) / 1e9;
+        let cpu_s = float(spent) / TICKS_PER_S;
+        self.report.cpu_s_per_gb = if gigabytes > 0.0 { round(cpu_s / gigabytes) } else { 0.0 };
+        Ok(())
+    }
+
+    /// Restore every missing column onto the nodes that are left. Returns how many.
+    ///
+    /// # Errors
+    /// As [`Node::repair`].
+    pub async fn repair(&mut self) -> Result<u32, NodeError> {
+        self.board.phase("Repairing to full redundancy");
+        let content = self.published()?.content;
+        let repaired = self.client.repair(content, |_| {}).await?;
+        let count = |columns: usize| u32::try_from(columns).unwrap_or(u32::MAX);
+        self.report.repaired_columns = count(repaired.restored.len());
+        self.report.redundancy_after_repair = count(repaired.live_columns().len());
+        self.draw_nodes(&repaired.holdings);
+        self.kill_what_placement_survives(content, &repaired).await?;
+        Ok(self.report.repaired_columns)
+    }
+
+    /// Kill as many nodes as the repaired placement survives, those that hurt most.
+    async fn kill_what_placement_survives(
+        &mut self,
+        content: ContentId,
+        repaired: &repair::Repaired,
+    ) -> Result<(), NodeError> {
+        let holdings = &repaired.holdings;
+        let (k, n) = (self.report.k, self.report.n);
+        let count = pop_dht::placement::survivable_losses(holdings, k, n);
+        let worst = pop_dht::placement::worst_case_losses(holdings, count);
+        tracing::info!(%content, count, "killing what the repaired placement survives");
+        let victims: Vec<usize> = (0..self.masternodes.len())
+            .filter(|index| worst.contains(&self.masternodes[*index].peer))
+            .collect();
+        self.kill(&victims).await?;
+        self.report.killed_after_repair = u32::try_from(victims.len()).unwrap_or(u32::MAX);
+        Ok(())
+    }
+
+    /// Fetch the whole once more after that.
+    ///
+    /// # Errors
+    /// [`NodeError`]: it could not be fetched.
+    pub async fn fetch_again(&mut self) -> Result<(), NodeError> {
+        self.board.phase("Fetching the whole once more");
+        self.report.second_fetch_identical = self.fetch_whole().await?;
+        let word = if self.report.kept_its_promise() { "held" } else { "BROKEN" };
+        self.board.phase(&format!("Done. The promise {word}."));
+        Ok(())
+    }
+
+    /// What was measured so far.
+    #[must_use]
+    pub fn report(&self) -> &DemoReport {
+        &self.report
+    }
+
+    /// Let everybody go.
+    pub async fn close(self) {
+        self.client.shutdown().await;
+        drop(self.masternodes);
+    }
+
+    async fn fetch_whole(&self) -> Result<bool, NodeError> {
+        let film = self.film()?;
+        let mut response = http_client::get(film.gateway, &film.path, None).await?;
+        let mut hasher = blake3::Hasher::new();
+        while let Some(piece) = response.next().await? {
+            hasher.update(&piece);
+        }
+        Ok(hasher.finalize() == film.digest)
+    }
+
+    async fn find_all_masternodes(&self) -> Result<(), NodeError> {
+        let wanted = self.masternodes.len();
+        let started = monotonic_now();
+        loop {
+            let have = self.client.find_masternodes().await;
+            if have >= wanted {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(NodeError::TooFewNodes { have, need: wanted });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn kill(&mut self, victims: &[usize]) -> Result<(), NodeError> {
+        for index in victims {
+            self.masternodes[*index]
+                .kill()
+                .await
+                .map_err(|source| NodeError::Io { action: "kill a masternode", source })?;
+        }
+        let dead: Vec<usize> =
+            (0..self.masternodes.len()).filter(|i| !self.masternodes[*i].is_alive()).collect();
+        self.board.change(|scene| {
+            scene.killed = dead.len();
+            for node in scene.nodes.iter_mut().filter(|node| dead.contains(&node.index)) {
+                node.alive = false;
+            }
+            scene.columns_missing = missing(scene.n, &scene.nodes);
+        });
+        self.board.say(format!("SIGKILL to {} masternodes", victims.len()));
+        Ok(())
+    }
+
+    /// So many different living nodes, drawn at random.
+    fn draw_lots(&self, count: usize) -> Result<Vec<usize>, NodeError> {
+        let mut nodes: Vec<usize> =
+            (0..self.masternodes.len()).filter(|i| self.masternodes[*i].is_alive()).collect();
+        let mut drawn = Vec::new();
+        while drawn.len() < count && !nodes.is_empty() {
+            let lot = random_below(u64::try_from(nodes.len()).unwrap_or(u64::MAX))?;
+            drawn.push(nodes.swap_remove(usize::try_from(lot).unwrap_or(0)));
+        }
+        Ok(drawn)
+    }
+
+    fn draw_nodes(&self, holdings: &[(PeerId, ColumnSet)]) {
+        let columns_of = |peer: &PeerId| {
+            let held = holdings.iter().find(|(holder, _)| holder == peer);
+            held.map(|(_, set)| set.iter().map(|it| it.get()).collect()).unwrap_or_default()
+        };
+        let draw = |(index, node): (usize, &Masternode)| SceneNode {
+            index,
+            peer: node.peer.to_string(),
+            alive: node.is_alive(),
+            columns: columns_of(&node.peer),
+            bytes_served: 0,
+        };
+        let nodes: Vec<SceneNode> = self.masternodes.iter().enumerate().map(draw).collect();
+        self.board.change(|scene| {
+            scene.columns_missing = missing(scene.n, &nodes);
+            scene.nodes = nodes;
+        });
+    }
+
+    fn cpu_ticks(&self) -> u64 {
+        let nodes: u64 = self.masternodes.iter().map(Masternode::cpu_ticks).sum();
+        nodes + cluster::cpu_ticks("self")
+    }
+
+    fn gateway(&self) -> Result<std::net::SocketAddr, NodeError> {
+        let none = || NodeError::Demo("the gateway does not run".to_owned());
+        self.client.http_address().ok_or_else(none)
+    }
+
+    fn film(&self) -> Result<&Film, NodeError> {
+        self.film.as_ref().ok_or_else(not_published)
+    }
+
+    fn published(&self) -> Result<&Published, NodeError> {
+        self.published.as_ref().ok_or_else(not_published)
+    }
+}
+
+fn not_published() -> NodeError {
+    NodeError::Demo("nothing is published yet".to_owned())
+}
+
+async fn start_masternodes(
+    directory: &Path,
+    count: u32,
+    quota_bytes: u64,
+    started: &mut impl FnMut(usize),
+) -> Result<Vec<Masternode>, NodeError> {
+    let place = |index: u32| directory.join(format!("node-{index:03}"));
+    let first = cluster::start(place(0), None, quota_bytes).await?;
+    let bootstrap = first.address.clone();
+    let mut masternodes = vec![first];
+    started(masternodes.len());
+    let mut starting = futures::stream::iter(1..count)
+        .map(|index| cluster::start(place(index), Some(bootstrap.clone()), quota_bytes))
+        .buffer_unordered(STARTING_MAX);
+    while let Some(node) = starting.next().await {
+        masternodes.push(node?);
+        started(masternodes.len());
+    }
+    Ok(masternodes)
+}
+
+async fn start_client(
+    directory: &Path,
+    options: &DemoOptions,
+    masternodes: &[Masternode],
+) -> Result<Node, NodeError> {
+    let mut settings = Settings::default();
+    settings.data_dir = directory.join("client");
+    settings.diversity_exempt_loopback = true;
+    settings.http_listen = Some(std::net::SocketAddr::from(([127, 0, 0, 1], options.http_port)));
+    settings.bootstrap = masternodes.iter().take(3).map(|node| node.address.clone()).collect();
+    let secret = clock::random_bytes().map_err(crate::disk::StoreError::from)?;
+    Node::client(Keypair::from_secret_bytes(&secret)?, settings).await
+}
+
+fn readable_length(file: &Path) -> Result<u64, NodeError> {
+    let unreadable = |source| NodeError::Input { path: file.to_path_buf(), source };
+    let metadata = std::fs::File::open(file).and_then(|it| it.metadata()).map_err(unreadable)?;
+    Ok(metadata.len())
+}
+
+fn digest(file: &Path) -> Result<blake3::Hash, NodeError> {
+    let mut hasher = blake3::Hasher::new();
+    std::fs::File::open(file)
+        .and_then(|mut source| std::io::copy(&mut source, &mut hasher))
+        .map_err(|source| NodeError::Input { path: file.to_path_buf(), source })?;
+    Ok(hasher.finalize())
+}
+
+fn read_range(file: &Path, range: &RangeInclusive<u64>) -> Result<Vec<u8>, NodeError> {
+    use std::os::unix::fs::FileExt as _;
+    let length = usize::try_from(range.end() - range.start() + 1).unwrap_or(0);
+    let mut bytes = vec![0; length];
+    std::fs::File::open(file)
+        .and_then(|source| source.read_exact_at(&mut bytes, *range.start()))
+        .map_err(|source| NodeError::Input { path: file.to_path_buf(), source })?;
+    Ok(bytes)
+}
+
+/// A range of the length of a seek, or the whole of a small file; `None` of an empty one.
+fn random_range(bytes: u64) -> Result<Option<RangeInclusive<u64>>, NodeError> {
+    let Some(last) = bytes.checked_sub(1) else { return Ok(None) };
+    let start = random_below(bytes.saturating_sub(SEEK_BYTES).max(1))?;
+    Ok(Some(start..=last.min(start + SEEK_BYTES - 1)))
+}
+
+/// A random number below `limit`, which is not zero. The bias is below 2^-40 for any file.
+fn random_below(limit: u64) -> Result<u64, NodeError> {
+    let bytes = clock::random_bytes().map_err(crate::disk::StoreError::from)?;
+    let mut first = [0; 16];
+    first.copy_from_slice(&bytes[..16]);
+    let drawn = u128::from_le_bytes(first) % u128::from(limit.max(1));
+    Ok(u64::try_from(drawn).unwrap_or(0))
+}
+
+fn holdings_of(published: &Published) -> Vec<(PeerId, ColumnSet)> {
+    let mut holdings = std::collections::BTreeMap::<PeerId, ColumnSet>::new();
+    for (column, peer) in &published.placement {
+        holdings.entry(*peer).or_default().insert(*column);
+    }
+    holdings.into_iter().collect()
+}
+
+fn content_path(published: &Published) -> String {
+    format!("/content/{}?k={}", published.content, published.link_key())
+}
+
+/// Columns that no living node holds.
+fn missing(n: u16, nodes: &[SceneNode]) -> usize {
+    let alive = nodes.iter().filter(|node| node.alive);
+    let held: std::collections::BTreeSet<u16> =
+        alive.flat_map(|node| node.columns.iter().copied()).collect();
+    usize::from(n).saturating_sub(held.len())
+}
+
+fn megabytes_a_second(bytes: u64, elapsed: Duration) -> f64 {
+    round(float(bytes) / 1e6 / elapsed.as_secs_f64().max(1e-6))
+}
+
+fn round(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rates for people need no exact bytes")]
+fn float(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,253 @@
+//! What can go wrong, whose fault it is, and what to do next.
+
+use std::io;
+use std::path::PathBuf;
+
+use pop_erasure::{EncodeError, GeometryError, LinkError};
+use pop_wire::{ContentId, SegmentIndex, WireError};
+
+use crate::disk::StoreError;
+use crate::settings::SettingsError;
+
+/// Why a verb or a call of [`Node`](crate::Node) failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The settings can't be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The disk refused or failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The link is no link.
+    #[error("link: {0}")]
+    Link(#[from] LinkError),
+    /// The link has no key, and reading needs one.
+    #[error("link: it names the content but carries no key")]
+    KeyMissing,
+    /// The key is not the one that the manifest commits to.
+    #[error("the key in the link does not open {content}")]
+    WrongKey {
+        /// The content.
+        content: ContentId,
+    },
+    /// The range lies outside the content.
+    #[error("range: expected bytes below {length_bytes}, got {start} to {end}")]
+    Range {
+        /// Length of the content.
+        length_bytes: u64,
+        /// First byte asked for.
+        start: u64,
+        /// Last byte asked for.
+        end: u64,
+    },
+    /// An input file can't be read.
+    #[error("cannot read {path}: {source}")]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An input file changed while it was being published.
+    #[error("{path} changed while it was being published")]
+    InputChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An output file can't be written.
+    #[error("cannot write {path}: {source}")]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// k and n can't be used, or the network is too small for any.
+    #[error("geometry: {0}")]
+    Geometry(#[from] GeometryError),
+    /// The content can't be encoded.
+    #[error("encode: {0}")]
+    Encode(#[from] EncodeError),
+    /// There is no way to place the columns on the nodes there are.
+    #[error("placement: {0}")]
+    Placement(#[from] pop_dht::PlacementError),
+    /// Too few masternodes answered.
+    #[error("expected at least {need} masternodes, found {have}")]
+    TooFewNodes {
+        /// Nodes found.
+        have: usize,
+        /// Nodes needed.
+        need: usize,
+    },
+    /// Nobody knows the content.
+    #[error("{content}: nobody who was asked knows it")]
+    UnknownContent {
+        /// The content.
+        content: ContentId,
+    },
+    /// Too few columns are within reach to rebuild anything.
+    #[error("{content}, {segment}: expected {need} shards, only {have} are within reach")]
+    TooFewHolders {
+        /// The content.
+        content: ContentId,
+        /// First segment that can't be rebuilt.
+        segment: SegmentIndex,
+        /// Shards within reach.
+        have: usize,
+        /// Shards needed: k.
+        need: usize,
+    },
+    /// Not every column could be stored.
+    #[error("{missing} of {total} columns found no holder: {last_reason}")]
+    NotPlaced {
+        /// Columns without a holder.
+        missing: usize,
+        /// Columns of the content.
+        total: usize,
+        /// What the last holder that refused said.
+        last_reason: String,
+    },
+    /// The publisher signed an inconsistent encoding; the proof is in a file.
+    #[error("{content}: its publisher signed shards that are no codeword; proof: {proof}")]
+    Equivocation {
+        /// The content.
+        content: ContentId,
+        /// Where the portable proof was written.
+        proof: PathBuf,
+    },
+    /// The shards are authentic and open to nothing.
+    #[error("{content}, {segment}: the shards are authentic and do not decrypt")]
+    Undecryptable {
+        /// The content.
+        content: ContentId,
+        /// The segment.
+        segment: SegmentIndex,
+    },
+    /// A message or record that we made is not valid.
+    #[error("wire: {0}")]
+    Wire(#[from] WireError),
+    /// An address to listen on can't be used.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// No peer that we were told to contact first answered.
+    #[error("none of {count} bootstrap peers answered")]
+    Bootstrap {
+        /// Peers tried.
+        count: usize,
+    },
+    /// No running node answers under the address.
+    #[error("no node answers at {address}: {reason}")]
+    NoNode {
+        /// Where it was looked for.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The demonstration did not show what it promises.
+    #[error("demo: {0}")]
+    Demo(String),
+    /// The node is going down.
+    #[error("the node is shutting down")]
+    ShuttingDown,
+}
+
+impl NodeError {
+    /// The process's exit code (`sysexits.h` where one fits).
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Settings(_) => 78,
+            Self::Link(_) | Self::KeyMissing | Self::WrongKey { .. } | Self::Range { .. } => 65,
+            Self::InputChanged { .. } | Self::Geometry(_) | Self::Encode(_) => 65,
+            Self::Input { .. } => 66,
+            Self::Store(error) if error.is_full() => 73,
+            Self::Store(_) => 74,
+            Self::Output { .. } => 73,
+            Self::Placement(_)
+            | Self::TooFewNodes { .. }
+            | Self::UnknownContent { .. }
+            | Self::TooFewHolders { .. }
+            | Self::NotPlaced { .. }
+            | Self::Listen { .. }
+            | Self::Bootstrap { .. }
+            | Self::NoNode { .. }
+            | Self::ShuttingDown => 69,
+            Self::Equivocation { .. } | Self::Undecryptable { .. } => 76,
+            Self::Wire(_) | Self::Io { .. } | Self::Demo(_) => 1,
+        }
+    }
+
+    /// A short name for programs; never changes its meaning.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Settings(_) => "settings",
+            Self::Store(error) if error.is_full() => "disk_full",
+            Self::Store(_) => "store",
+            Self::Link(_) => "bad_link",
+            Self::KeyMissing => "key_missing",
+            Self::WrongKey { .. } => "wrong_key",
+            Self::Range { .. } => "bad_range",
+            Self::Input { .. } => "input",
+            Self::InputChanged { .. } => "input_changed",
+            Self::Output { .. } => "output",
+            Self::Geometry(_) => "geometry",
+            Self::Encode(_) => "encode",
+            Self::Placement(_) => "placement",
+            Self::TooFewNodes { .. } => "too_few_nodes",
+            Self::UnknownContent { .. } => "unknown_content",
+            Self::TooFewHolders { .. } => "too_few_holders",
+            Self::NotPlaced { .. } => "not_placed",
+            Self::Equivocation { .. } => "equivocation",
+            Self::Undecryptable { .. } => "undecryptable",
+            Self::Wire(_) => "wire",
+            Self::Listen { .. } => "listen",
+            Self::Bootstrap { .. } => "bootstrap",
+            Self::NoNode { .. } => "no_node",
+            Self::Io { .. } => "io",
+            Self::Demo(_) => "demo",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
+    /// What the operator does next, where the message alone doesn't say it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Link(_) => "a link looks like pop:<52 characters>?k=<52 characters>; copy it whole",
+            Self::KeyMissing => "ask whoever gave you the link for the part after `?k=`",
+            Self::WrongKey { .. } => "copy the link again; a single wrong character changes the key",
+            Self::Range { .. } => "give --range A-B with A and B inside the content, counted from 0",
+            Self::Input { .. } => "check the path and its permissions",
+            Self::InputChanged { .. } => "publish it again when nothing writes to it any more",
+            Self::TooFewNodes { .. } | Self::Geometry(_) => {
+                "name more bootstrap peers with --bootstrap, or wait until more masternodes joined"
+            }
+            Self::UnknownContent { .. } => "check the link, and that --bootstrap leads into its network",
+            Self::TooFewHolders { .. } => {
+                "try again later: the content is whole again as soon as enough holders are back"
+            }
+            Self::NotPlaced { .. } => "run the same command again: it uploads only what is missing",
+            Self::Equivocation { .. } => "keep the proof: anybody can check it, and it costs the \
+                                          publisher's collateral",
+            Self::Bootstrap { .. } => "check --bootstrap: /ip4/…/tcp/4700/p2p/<peer id>",
+            Self::NoNode { .. } => "start one with `pop-node run`, or give its --http-listen",
+            Self::Listen { .. } => "another program may use the port; choose one with --listen",
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,269 @@
+//! A running node: what it is made of, and how its parts are wired.
+
+mod announcer;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use pop_wire::{Keypair, MasternodeRecord, PeerId, Verified};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::announcer::Announcer;
+use crate::clock::Clock;
+use crate::directory::{self, Directory};
+use crate::disk::ColumnStore;
+use crate::error::NodeError;
+use crate::fetch::OpenContents;
+use crate::gateway;
+use crate::network::{Network, NetworkEvent};
+use crate::serve::{Server, ServerEvent};
+use crate::settings::Settings;
+use crate::stats::Stats;
+use crate::transport::Role;
+
+/// Time that a shutdown waits for what is under way.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a node asks others for masternodes it doesn't know.
+const CRAWL_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Between the first tries of a node that knows nobody yet.
+const FIRST_CRAWL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A running node. Cheap to clone; runs until [`shutdown`](Self::shutdown).
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the parts of a node share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) keypair: Keypair,
+    pub(crate) role: Role,
+    pub(crate) settings: Settings,
+    pub(crate) network: Network,
+    pub(crate) directory: Directory,
+    pub(crate) store: Option<ColumnStore>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) clock: Clock,
+    pub(crate) contents: OpenContents,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    /// Our own record, as soon as we know where we listen.
+    pub(crate) own_record: watch::Sender<Option<Verified<MasternodeRecord>>>,
+    /// What the demo's page shows, if this node is in a demo.
+    pub(crate) demo: watch::Sender<Option<serde_json::Value>>,
+    http: watch::Sender<Option<SocketAddr>>,
+}
+
+impl Node {
+    /// Start a masternode with the identity and the columns in `settings.data_dir`.
+    ///
+    /// # Errors
+    /// [`NodeError`]: no identity, the directory is in use, an address can't be used.
+    pub async fn masternode(settings: Settings) -> Result<Self, NodeError> {
+        let keypair = crate::disk::load_identity(&settings.data_dir)?;
+        let store = ColumnStore::open(&settings.data_dir, settings.quota_bytes)?;
+        let node = Self::start(keypair, Role::Masternode, settings, Some(store)).await?;
+        node.listening().await;
+        Ok(node)
+    }
+
+    /// Start a node that publishes, fetches and repairs, keeps nothing and listens for no peers.
+    ///
+    /// # Errors
+    /// [`NodeError`]: an address can't be used.
+    pub async fn client(keypair: Keypair, settings: Settings) -> Result<Self, NodeError> {
+        Self::start(keypair, Role::Client, settings, None).await
+    }
+
+    async fn start(
+        keypair: Keypair,
+        role: Role,
+        settings: Settings,
+        store: Option<ColumnStore>,
+    ) -> Result<Self, NodeError> {
+        let tasks = TaskTracker::new();
+        let stats = Arc::new(Stats::default());
+        let (network, events) = Network::start(&keypair, role, &settings, &tasks)?;
+        let serving = match &store {
+            Some(store) => {
+                Some(Server::start(&settings, store.clone(), Arc::clone(&stats), &tasks)?)
+            }
+            None => None,
+        };
+        let inner = Arc::new(Inner {
+            keypair,
+            role,
+            network,
+            directory: Directory::default(),
+            store,
+            stats,
+            clock: Clock::start(),
+            contents: OpenContents::default(),
+            tasks: tasks.clone(),
+            stop: CancellationToken::new(),
+            own_record: watch::Sender::new(None),
+            demo: watch::Sender::new(None),
+            http: watch::Sender::new(None),
+            settings,
+        });
+        let server = serving.as_ref().map(|(server, _)| server.clone());
+        let server_events = serving.map(|(_, events)| events);
+        inner.meet_bootstrap_peers().await;
+        inner.spawn(run(Arc::clone(&inner), server.clone(), events, server_events));
+        inner.spawn(crawl_now_and_then(Arc::clone(&inner), server));
+        let node = Self { inner };
+        gateway::start(&node).await?;
+        Ok(node)
+    }
+
+    /// Who this node is.
+    #[must_use]
+    pub fn peer_id(&self) -> PeerId {
+        self.inner.keypair.peer_id()
+    }
+
+    /// Addresses under which peers reach this node, each with its peer id.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Multiaddr> {
+        let peer = crate::transport::to_libp2p(&self.peer_id());
+        let listening = self.inner.network.listening().borrow().clone();
+        listening.into_iter().filter_map(|address| address.with_p2p(peer).ok()).collect()
+    }
+
+    /// Where the HTTP gateway listens, if there is one.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        *self.inner.http.borrow()
+    }
+
+    pub(crate) fn set_http_address(&self, address: SocketAddr) {
+        self.inner.http.send_replace(Some(address));
+    }
+
+    /// What this node counted since it started.
+    #[must_use]
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.inner.stats)
+    }
+
+    /// Masternodes that this node has heard of.
+    #[must_use]
+    pub fn known_masternodes(&self) -> usize {
+        self.inner.directory.alive().len()
+    }
+
+    /// Ask around for masternodes; how many answered.
+    pub async fn find_masternodes(&self) -> usize {
+        self.inner.live_masternodes().await.len()
+    }
+
+    /// Stop taking work, finish what is under way for a few seconds, then let go of everything.
+    pub async fn shutdown(self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.inner.tasks.wait()).await.is_err() {
+            tracing::warn!("shutting down with work left undone");
+        }
+    }
+
+    /// Wait until the first address is listened on; a moment on any machine that works.
+    async fn listening(&self) {
+        let mut listening = self.inner.network.listening();
+        let some = listening.wait_for(|addresses| !addresses.is_empty());
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, some).await.is_err() {
+            tracing::warn!("not listening anywhere yet");
+        }
+    }
+}
+
+impl Inner {
+    /// Run a task until the node stops.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move { stop.run_until_cancelled(work).await });
+    }
+
+    /// Tell the DHT whom to start with.
+    async fn meet_bootstrap_peers(&self) {
+        for address in &self.settings.bootstrap {
+            match crate::transport::split_peer(address) {
+                Some((peer, bare)) => self.network.add_peer(peer, bare).await,
+                None => tracing::warn!(%address, "bootstrap address without /p2p/<peer id>"),
+            }
+        }
+    }
+
+    /// Masternodes that answer right now.
+    pub(crate) async fn live_masternodes(&self) -> Vec<Verified<MasternodeRecord>> {
+        let own = self.own_record.borrow().as_ref().map(|record| record.signed().clone());
+        let bootstrap = &self.settings.bootstrap;
+        directory::crawl(&self.network, &self.directory, own.as_ref(), bootstrap).await
+    }
+}
+
+/// Carry what the swarm and the server report to where it belongs.
+async fn run(
+    inner: Arc<Inner>,
+    server: Option<Server>,
+    mut events: mpsc::Receiver<NetworkEvent>,
+    server_events: Option<mpsc::Receiver<ServerEvent>>,
+) {
+    let mut announcer = Announcer::new(Arc::clone(&inner), server.clone());
+    let mut listening = inner.network.listening();
+    let (_none, nothing) = mpsc::channel(1);
+    let mut server_events = server_events.unwrap_or(nothing);
+    announcer.announce_all().await;
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(NetworkEvent::Inbound { peer, stream }) => match &server {
+                    Some(server) => server.serve(peer, stream).await,
+                    None => drop(stream),
+                },
+                Some(NetworkEvent::RenewalDue(subject)) => announcer.renew(subject).await,
+                None => return,
+            },
+            Some(event) = server_events.recv() => match event {
+                ServerEvent::ColumnStored(content) => announcer.announce_content(content).await,
+                ServerEvent::Introduced(record) => {
+                    if inner.directory.insert(record) {
+                        name_masternodes(&inner, server.as_ref()).await;
+                    }
+                }
+            },
+            Ok(()) = listening.changed() => announcer.announce_all().await,
+        }
+    }
+}
+
+/// Tell the server whom to name to those who ask.
+async fn name_masternodes(inner: &Inner, server: Option<&Server>) {
+    if let Some(server) = server {
+        let alive = inner.directory.alive();
+        server.name(alive.iter().map(|record| record.signed().clone()).collect()).await;
+    }
+}
+
+/// A masternode keeps its picture of the others fresh, and itself in theirs.
+async fn crawl_now_and_then(inner: Arc<Inner>, server: Option<Server>) {
+    if inner.role == Role::Client {
+        return;
+    }
+    let mut record = inner.own_record.subscribe();
+    if record.wait_for(Option::is_some).await.is_err() {
+        return;
+    }
+    loop {
+        let alive = inner.live_masternodes().await;
+        name_masternodes(&inner, server.as_ref()).await;
+        let alone = alive.is_empty() && !inner.settings.bootstrap.is_empty();
+        tokio::time::sleep(if alone { FIRST_CRAWL_INTERVAL } else { CRAWL_INTERVAL }).await;
+    }
+}

@@ -1,0 +1,220 @@
+//! The serving half of a masternode: streams in, the provider machine in the middle, the disk
+//! behind it.
+
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pop_exchange::libp2p::ExchangeStream;
+use pop_exchange::provider::{Event, Input, Output, Provider, ProviderConfig};
+use pop_exchange::{Introduction, LinkId};
+use pop_wire::{ContentId, MasternodeRecord, PeerId, Signed};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use self::worker::StoreWorker;
+use crate::clock::Clock;
+use crate::disk::ColumnStore;
+use crate::error::NodeError;
+use crate::links::{self, LinkEvent, LinkSender};
+use crate::settings::Settings;
+use crate::stats::Stats;
+
+/// Events of all links together that wait for the machine; more slows the peers down.
+const LINK_EVENTS_MAX: usize = 1024;
+
+/// Requests of the node itself that wait for the machine.
+const REQUESTS_MAX: usize = 256;
+
+/// Handle on the server; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    requests: mpsc::Sender<Request>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Serve { peer: PeerId, stream: ExchangeStream },
+    Introduce(Introduction),
+    Name(Vec<Signed<MasternodeRecord>>),
+}
+
+/// What the node wants to hear of.
+#[derive(Debug)]
+pub(crate) enum ServerEvent {
+    /// A column is new on our disk.
+    ColumnStored(ContentId),
+    /// A peer introduced itself as a masternode.
+    Introduced(Signed<MasternodeRecord>),
+}
+
+impl Server {
+    /// Start serving from `store`.
+    pub(crate) fn start(
+        settings: &Settings,
+        store: ColumnStore,
+        stats: Arc<Stats>,
+        tasks: &TaskTracker,
+    ) -> Result<(Self, mpsc::Receiver<ServerEvent>), NodeError> {
+        let mut config = ProviderConfig::default();
+        config.payload_bytes_max = settings.serve_bytes_max;
+        config.payload_bytes_per_link_max =
+            config.payload_bytes_per_link_max.min(settings.serve_bytes_max);
+        config.links_max = usize::try_from(settings.links_max).unwrap_or(usize::MAX);
+        let provider = Provider::new(config).map_err(|error| NodeError::Io {
+            action: "start serving",
+            source: std::io::Error::other(error),
+        })?;
+        let (requests, request_queue) = mpsc::channel(REQUESTS_MAX);
+        let (events, event_queue) = mpsc::channel(REQUESTS_MAX);
+        let (link_events, link_queue) = mpsc::channel(LINK_EVENTS_MAX);
+        let (worker, results) = StoreWorker::start(store)?;
+        let driver = Driver {
+            provider,
+            clock: Clock::start(),
+            links: BTreeMap::new(),
+            next_link: 0,
+            link_events,
+            worker,
+            events,
+            stats,
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(driver.run(request_queue, link_queue, results));
+        Ok((Self { requests }, event_queue))
+    }
+
+    /// Serve a peer on a stream that it opened.
+    pub(crate) async fn serve(&self, peer: PeerId, stream: ExchangeStream) {
+        self.send(Request::Serve { peer, stream }).await;
+    }
+
+    /// What to say in the hello from now on.
+    pub(crate) async fn introduce(&self, introduction: Introduction) {
+        self.send(Request::Introduce(introduction)).await;
+    }
+
+    /// Which masternodes to name to peers that ask.
+    pub(crate) async fn name(&self, masternodes: Vec<Signed<MasternodeRecord>>) {
+        self.send(Request::Name(masternodes)).await;
+    }
+
+    async fn send(&self, request: Request) {
+        if self.requests.send(request).await.is_err() {
+            tracing::debug!("request to the server after shutdown");
+        }
+    }
+}
+
+struct Driver {
+    provider: Provider,
+    clock: Clock,
+    links: BTreeMap<LinkId, LinkSender>,
+    next_link: u64,
+    link_events: mpsc::Sender<(LinkId, LinkEvent)>,
+    worker: StoreWorker,
+    events: mpsc::Sender<ServerEvent>,
+    stats: Arc<Stats>,
+    tasks: TaskTracker,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut links: mpsc::Receiver<(LinkId, LinkEvent)>,
+        mut results: worker::Results,
+    ) {
+        loop {
+            let wait = self.provider.next_timeout().map_or(Duration::from_secs(3600), |at| {
+                Duration::from_millis(at.since_ms(self.clock.now()))
+            });
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(request) => self.on_request(request),
+                    None => return,
+                },
+                Some((link, event)) = links.recv() => self.on_link(link, event),
+                Some((token, result)) = results.recv() => {
+                    self.handle(Input::Store { token, result });
+                }
+                () = tokio::time::sleep(wait) => self.handle(Input::Tick),
+            }
+            self.drain().await;
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Serve { peer, stream } => {
+                let link = LinkId(self.next_link);
+                self.next_link += 1;
+                let sender = links::spawn(&self.tasks, link, stream, self.link_events.clone());
+                self.links.insert(link, sender);
+                self.handle(Input::LinkUp { link, peer });
+            }
+            Request::Introduce(introduction) => self.handle(Input::Introduction(introduction)),
+            Request::Name(masternodes) => self.handle(Input::Masternodes(masternodes)),
+        }
+    }
+
+    fn on_link(&mut self, link: LinkId, event: LinkEvent) {
+        match event {
+            LinkEvent::Message(message) => self.handle(Input::Message { link, message }),
+            LinkEvent::Flushed(messages) => self.handle(Input::Flushed { link, messages }),
+            LinkEvent::Down => {
+                self.links.remove(&link);
+                self.handle(Input::LinkDown { link });
+            }
+        }
+    }
+
+    /// An error of the machine is a bug of this driver; it goes on unchanged.
+    fn handle(&mut self, input: Input) {
+        if let Err(error) = self.provider.handle(self.clock.now(), input) {
+            tracing::error!(%error, "the serving machine refused an input");
+        }
+    }
+
+    async fn drain(&mut self) {
+        while let Some(output) = self.provider.poll() {
+            match output {
+                Output::Send { link, message } => {
+                    self.stats.served(message.payload_bytes());
+                    if let Some(sender) = self.links.get(&link) {
+                        sender.send(message);
+                    }
+                }
+                Output::Close { link } => drop(self.links.remove(&link)),
+                Output::Store { token, operation } => self.worker.start_operation(token, operation),
+                Output::Event(event) => self.on_event(event).await,
+                other => tracing::warn!(?other, "unknown output"),
+            }
+        }
+    }
+
+    async fn on_event(&mut self, event: Event) {
+        let news = match event {
+            Event::PeerFault { peer, fault, .. } => {
+                self.stats.peer_fault();
+                tracing::warn!(%peer, %fault, "peer broke a rule; its link is closed");
+                return;
+            }
+            Event::Greeted { introduction, .. } => match introduction.masternode {
+                Some(record) => ServerEvent::Introduced(record),
+                None => return,
+            },
+            Event::ColumnStored { content, column, from } => {
+                tracing::info!(%content, %column, %from, "column stored");
+                ServerEvent::ColumnStored(content)
+            }
+            other => {
+                tracing::debug!(?other, "serving");
+                return;
+            }
+        };
+        let _node_gone = self.events.send(news).await;
+    }
+}

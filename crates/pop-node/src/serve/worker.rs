@@ -1,0 +1,209 @@
+//! Disk operations of the serving machine, on two threads of their own: a write that waits for
+//! the disk never delays a read.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc as blocking;
+use std::thread;
+
+use pop_exchange::ShardWithProof;
+use pop_exchange::provider::{StoreOperation, StoreResult, Token};
+use pop_wire::message::RefusalReason;
+use pop_wire::{ColumnIndex, ContentId, Manifest, SegmentIndex, Verified};
+use tokio::sync::mpsc;
+
+use crate::disk::{ColumnStore, ColumnWriter, OpenedColumn, StoreError};
+use crate::error::NodeError;
+
+/// When to try again what another upload is doing just now, in milliseconds.
+const BUSY_RETRY_MS: u32 = 1_000;
+
+/// Results in the order in which operations ended. Unbounded, because the machine bounds the
+/// operations that are under way.
+pub(super) type Results = mpsc::UnboundedReceiver<(Token, StoreResult)>;
+
+/// Hands operations to the threads; they end when it is dropped.
+pub(super) struct StoreWorker {
+    reads: blocking::Sender<(Token, StoreOperation)>,
+    writes: blocking::Sender<(Token, StoreOperation)>,
+}
+
+impl StoreWorker {
+    pub(super) fn start(store: ColumnStore) -> Result<(Self, Results), NodeError> {
+        let (results, receiver) = mpsc::unbounded_channel();
+        let (reads, read_queue) = blocking::channel();
+        let (writes, write_queue) = blocking::channel();
+        let reader = Reader { store: store.clone() };
+        let writer = Writer { store, open: BTreeMap::new() };
+        let read_results = results.clone();
+        spawn("store-read", move || {
+            for (token, operation) in read_queue {
+                let _machine_gone = read_results.send((token, reader.carry_out(operation)));
+            }
+        })?;
+        spawn("store-write", move || run_writer(writer, &write_queue, &results))?;
+        Ok((Self { reads, writes }, receiver))
+    }
+
+    /// Start an operation. Operations on one column are carried out in order.
+    pub(super) fn start_operation(&self, token: Token, operation: StoreOperation) {
+        let queue = match operation {
+            StoreOperation::ReadShard { .. }
+            | StoreOperation::ReadManifest { .. }
+            | StoreOperation::ReadHoldings { .. } => &self.reads,
+            _ => &self.writes,
+        };
+        if queue.send((token, operation)).is_err() {
+            tracing::error!("a store thread is gone");
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), NodeError> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    let spawned = builder.spawn(work);
+    spawned.map(drop).map_err(|source| NodeError::Io { action: "start a store thread", source })
+}
+
+struct Reader {
+    store: ColumnStore,
+}
+
+impl Reader {
+    fn carry_out(&self, operation: StoreOperation) -> StoreResult {
+        match operation {
+            StoreOperation::ReadShard { content, segment, column } => {
+                match self.store.read(&content, segment, column) {
+                    Ok(shard) => StoreResult::Shard(ShardWithProof {
+                        payload: shard.payload,
+                        segment_path: shard.segment_path,
+                        content_path: shard.content_path,
+                    }),
+                    Err(error) => refusal(&error),
+                }
+            }
+            StoreOperation::ReadManifest { content } => match self.store.manifest(&content) {
+                Some(manifest) => StoreResult::Manifest(manifest.signed().clone()),
+                None => refused(RefusalReason::NotFound, 0),
+            },
+            StoreOperation::ReadHoldings { content } => {
+                StoreResult::Holdings(self.store.holdings(&content))
+            }
+            _ => refused(RefusalReason::Malformed, 0),
+        }
+    }
+}
+
+struct Writer {
+    store: ColumnStore,
+    open: BTreeMap<(ContentId, ColumnIndex), ColumnWriter>,
+}
+
+fn run_writer(
+    mut writer: Writer,
+    queue: &blocking::Receiver<(Token, StoreOperation)>,
+    results: &mpsc::UnboundedSender<(Token, StoreResult)>,
+) {
+    for (token, operation) in queue {
+        if let Some(result) = writer.carry_out(operation) {
+            let _machine_gone = results.send((token, result));
+        }
+    }
+}
+
+impl Writer {
+    fn carry_out(&mut self, operation: StoreOperation) -> Option<StoreResult> {
+        match operation {
+            StoreOperation::OpenColumn { manifest, column, .. } => {
+                Some(self.open(&manifest, column))
+            }
+            StoreOperation::WriteShard { content, column, segment, shard } => {
+                Some(self.write((content, column), segment, &shard))
+            }
+            StoreOperation::SealColumn { content, column } => Some(self.seal((content, column))),
+            StoreOperation::LeaveColumn { content, column } => {
+                self.open.remove(&(content, column));
+                None
+            }
+            _ => Some(refused(RefusalReason::Malformed, 0)),
+        }
+    }
+
+    fn open(&mut self, manifest: &Verified<Manifest>, column: ColumnIndex) -> StoreResult {
+        let content = manifest.content_id();
+        if self.would_hold_too_much(manifest, column) {
+            return refused(RefusalReason::NotAccepted, 0);
+        }
+        match self.store.open_column(manifest, column) {
+            Ok(OpenedColumn::Already) => StoreResult::ColumnStored,
+            Ok(OpenedColumn::Writer(writer)) => {
+                let next_segment = writer.next_segment();
+                self.open.insert((content, column), writer);
+                StoreResult::ColumnOpened { next_segment }
+            }
+            Err(error) => refusal(&error),
+        }
+    }
+
+    /// spec/content.md: no holder ever gets k columns, whoever asks it to.
+    fn would_hold_too_much(&self, manifest: &Verified<Manifest>, column: ColumnIndex) -> bool {
+        let content = manifest.content_id();
+        let mut columns = self.store.holdings(&content);
+        columns.insert(column);
+        self.open.keys().filter(|(open, _)| *open == content).for_each(|(_, open)| {
+            columns.insert(*open);
+        });
+        columns.len() >= usize::from(manifest.data_shards)
+    }
+
+    fn write(
+        &mut self,
+        key: (ContentId, ColumnIndex),
+        segment: SegmentIndex,
+        shard: &ShardWithProof,
+    ) -> StoreResult {
+        let Some(writer) = self.open.get_mut(&key) else {
+            return refused(RefusalReason::Malformed, 0);
+        };
+        match writer.write(segment, &shard.payload, &shard.segment_path, &shard.content_path) {
+            Ok(()) => StoreResult::Written,
+            Err(error) => {
+                self.open.remove(&key);
+                refusal(&error)
+            }
+        }
+    }
+
+    fn seal(&mut self, key: (ContentId, ColumnIndex)) -> StoreResult {
+        let Some(writer) = self.open.remove(&key) else {
+            return refused(RefusalReason::Malformed, 0);
+        };
+        match writer.seal() {
+            Ok(()) => StoreResult::ColumnStored,
+            Err(error) => refusal(&error),
+        }
+    }
+}
+
+fn refused(reason: RefusalReason, retry_after_ms: u32) -> StoreResult {
+    StoreResult::Refused { reason, retry_after_ms }
+}
+
+/// What a peer is told of a failure of our disk: as much as it needs to go on elsewhere.
+fn refusal(error: &StoreError) -> StoreResult {
+    match error {
+        StoreError::NotHeld { .. } => refused(RefusalReason::NotFound, 0),
+        StoreError::Damaged { .. } => refused(RefusalReason::Damaged, 0),
+        StoreError::Busy { .. } => refused(RefusalReason::Busy, BUSY_RETRY_MS),
+        StoreError::QuotaExceeded { .. } | StoreError::DiskFull { .. } => {
+            tracing::warn!(%error, "a column is refused");
+            refused(RefusalReason::Full, 0)
+        }
+        StoreError::WrongShape { .. }
+        | StoreError::OutOfOrder { .. }
+        | StoreError::Incomplete { .. } => refused(RefusalReason::Malformed, 0),
+        other => {
+            tracing::error!(error = %other, "the store failed");
+            refused(RefusalReason::NotAccepted, 0)
+        }
+    }
+}

@@ -6,6 +6,7 @@
 
 mod kad;
 mod quota;
+mod room;
 
 use core::cell::Cell;
 use std::collections::BTreeMap;
@@ -95,7 +96,8 @@ pub struct Store {
 #[derive(Debug, Default)]
 struct Slot {
     manifest: Option<RecordEntry>,
-    records: BTreeMap<PeerId, Held>,
+    /// Boxed, because most keys have one record and a tree's node has room for eleven.
+    records: BTreeMap<PeerId, Box<Held>>,
 }
 
 /// One signed record.
@@ -208,7 +210,8 @@ impl Store {
                 };
                 let bytes = entry_bytes(&entry);
                 let group = QuotaGroup::Peer(peer);
-                slot.records.insert(peer, Held { entry, issued_at, expires_at, group, bytes });
+                let held = Held { entry, issued_at, expires_at, group, bytes };
+                slot.records.insert(peer, Box::new(held));
             }
         }
         Ok(())
@@ -225,7 +228,7 @@ impl Store {
     /// alive.
     pub fn own_bundle(&self, key: &DhtKey) -> Option<Bytes> {
         let slot = self.own.get(key)?;
-        let records = slot.records.values().filter(|held| self.now < held.expires_at);
+        let records = slot.records.values().filter(|held| self.is_alive(held));
         let records: Vec<RecordEntry> = records.map(|held| held.entry.clone()).collect();
         if records.is_empty() {
             return None;
@@ -238,11 +241,12 @@ impl Store {
     /// ones. If they don't all fit, a sample of them in which each has the same chance, another
     /// one at each call. `None` if there is nothing.
     pub fn bundle(&self, key: &DhtKey) -> Option<Bytes> {
-        let alive = |held: &&Held| self.now < held.expires_at;
         let (own, foreign) = (self.own.get(key), self.foreign.get(key));
-        let own_records = own.into_iter().flat_map(|slot| slot.records.values()).filter(alive);
+        let own_records = own.into_iter().flat_map(|slot| slot.records.values());
+        let own_records = own_records.filter(|held| self.is_alive(held));
         let records = foreign.into_iter().flat_map(|slot| &slot.records);
-        let records: Vec<(&PeerId, &Held)> = records.filter(|(_, held)| alive(held)).collect();
+        let records = records.filter(|(_, held)| self.is_alive(held));
+        let records: Vec<(&PeerId, &Held)> = records.map(|(peer, held)| (peer, &**held)).collect();
 
         let mut entries: Vec<RecordEntry> = own_records.map(|held| held.entry.clone()).collect();
         if entries.is_empty() && records.is_empty() {
@@ -305,6 +309,10 @@ impl Store {
         self.usage.bytes()
     }
 
+    fn is_alive(&self, held: &Held) -> bool {
+        self.now < held.expires_at
+    }
+
     /// The group that a record counts against. Where groups are exempt each peer is its own.
     fn quota_group(&self, origin: Origin) -> QuotaGroup {
         match self.diversity.limits(origin.group) {
@@ -354,67 +362,8 @@ impl Store {
             slot.manifest = Some(manifest);
         }
         self.usage.insert(held.id(key, peer), held.group, held.bytes);
-        slot.records.insert(peer, held);
+        slot.records.insert(peer, Box::new(held));
         Ok(accepted)
-    }
-
-    /// Make room under a full key: the group with the most records there gives one up, if it has
-    /// more than the newcomer's group would then have.
-    fn make_room_under_key(
-        &mut self,
-        key: DhtKey,
-        held: &Held,
-        replaces: bool,
-    ) -> Result<(), Refusal> {
-        let Some(slot) = self.foreign.get(&key) else { return Ok(()) };
-        let mut counts: BTreeMap<QuotaGroup, usize> = BTreeMap::new();
-        for other in slot.records.values() {
-            *counts.entry(other.group).or_default() += 1;
-        }
-        let ours = counts.get(&held.group).copied().unwrap_or_default();
-        let max = self.config.per_key_and_group_max;
-        if !replaces && ours >= max && matches!(held.group, QuotaGroup::Network(_)) {
-            return Err(Refusal::KeyGroupFull { max });
-        }
-        if replaces || slot.records.len() < self.config.per_key_max {
-            return Ok(());
-        }
-        let full = Refusal::KeyFull { max: self.config.per_key_max };
-        let largest = counts.into_iter().max_by_key(|(group, count)| (*count, *group));
-        let Some((largest, count)) = largest else { return Err(full) };
-        if count <= ours + 1 {
-            return Err(full);
-        }
-        let in_group = slot.records.iter().filter(|(_, other)| other.group == largest);
-        let first = in_group.min_by_key(|(peer, other)| (other.expires_at, **peer));
-        if let Some(victim) = first.map(|(peer, other)| other.id(key, *peer)) {
-            self.remove_foreign(&victim);
-        }
-        Ok(())
-    }
-
-    /// Make room for `bytes` in a full store by the same rule. `replaced`, with its bytes, goes
-    /// anyway.
-    fn make_room(
-        &mut self,
-        group: QuotaGroup,
-        bytes: usize,
-        replaced: Option<(RecordId, usize)>,
-    ) -> Result<(), Refusal> {
-        let replaced_bytes = replaced.map(|(_, bytes)| bytes).unwrap_or_default();
-        loop {
-            let records = self.usage.records();
-            let total = self.usage.bytes() - replaced_bytes;
-            let fits = replaced.is_some() || records < self.config.records_max;
-            if fits && total.saturating_add(bytes) <= self.config.bytes_max {
-                return Ok(());
-            }
-            let victim = self.usage.victim_for(&group);
-            match victim.filter(|victim| replaced.is_none_or(|(id, _)| id != *victim)) {
-                Some(victim) => self.remove_foreign(&victim),
-                None => return Err(Refusal::StoreFull { records, bytes: self.usage.bytes() }),
-            }
-        }
     }
 
     fn remove_foreign(&mut self, id: &RecordId) {

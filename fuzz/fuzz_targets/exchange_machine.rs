@@ -1,0 +1,537 @@
+//! A provider and a fetcher, joined by links and driven by any order of operations: messages that
+//! arrive late or were never sent, links that come and go, a store that answers anything, a clock
+//! that jumps. Neither panics, every configured bound holds after every step, no timer fires
+//! twice for one moment, and whatever segment comes out is what the publisher encoded.
+
+#![no_main]
+
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, VecDeque};
+
+use arbitrary::Arbitrary;
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use pop_exchange::LinkId;
+use pop_exchange::fetcher::{self, Fetcher, FetcherConfig, SourceKind};
+use pop_exchange::limits::UNREAD_MESSAGES_MAX;
+use pop_exchange::provider::{self, Provider, ProviderConfig, StoreOperation, StoreResult, Token};
+use pop_fuzz::sample::{GEOMETRY, Sample};
+use pop_wire::message::{
+    Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
+    Holdings, ManifestReply, OpenColumn, PutShard, Refusal, RefusalReason, SealColumn, Shard,
+};
+use pop_wire::{
+    ColumnIndex, ColumnSet, ContentId, Instant, Keypair, Message, PeerId, ProtocolVersion,
+    RequestId, SegmentIndex, VersionRange,
+};
+
+const LINKS_MAX: usize = 3;
+const REQUESTS_MAX: usize = 8;
+const UPLOADS_MAX: usize = 2;
+const PAYLOAD_BYTES_MAX: u64 = 512 * 1024;
+const WINDOW_BYTES_MAX: u64 = 3 * 192;
+/// Outputs that one input can cause, by far.
+const OUTPUTS_MAX: usize = 4096;
+/// Links that operations choose from.
+const SLOTS: usize = 4;
+const OPERATIONS_MAX: usize = 512;
+
+thread_local! {
+    static SAMPLE: LazyCell<Sample> = LazyCell::new(Sample::new);
+    static PEERS: LazyCell<[PeerId; 4]> = LazyCell::new(|| {
+        [1, 2, 3, 4].map(|byte| Keypair::from_secret_bytes(&[byte; 32]).expect("valid").peer_id())
+    });
+}
+
+#[derive(Debug, Arbitrary)]
+enum Operation {
+    LinkUp {
+        link: u8,
+        peer: u8,
+        columns: u8,
+        kind: u8,
+    },
+    LinkDown {
+        link: u8,
+    },
+    /// The oldest message on its way to the provider arrives.
+    ToProvider {
+        link: u8,
+    },
+    /// The oldest message on its way to the fetcher arrives.
+    ToFetcher {
+        link: u8,
+    },
+    /// Everything on its way arrives.
+    Settle,
+    /// A message that nobody sent arrives.
+    Forge {
+        to_fetcher: bool,
+        link: u8,
+        message: Forged,
+    },
+    Flushed {
+        link: u8,
+        messages: u8,
+    },
+    Store {
+        which: u8,
+        outcome: Outcome,
+    },
+    Want {
+        start: u8,
+        len: u8,
+        deadline_ms: Option<u16>,
+        duration_ms: u16,
+    },
+    Release {
+        segment: u8,
+    },
+    Again {
+        segment: u8,
+    },
+    Wait {
+        ms: u16,
+    },
+    Allowance {
+        peer: u8,
+        bytes: u32,
+    },
+}
+
+#[derive(Debug, Arbitrary)]
+enum Outcome {
+    /// What an honest store answers.
+    Honest,
+    Refused {
+        reason: u8,
+        retry_after_ms: u32,
+    },
+    Damaged {
+        segment: u8,
+        column: u8,
+        bytes: u32,
+    },
+    Written,
+    Stored,
+    Opened {
+        next: u8,
+    },
+}
+
+#[derive(Debug, Arbitrary)]
+enum Forged {
+    Hello { min: u16, max: u16, credit_bytes: u32 },
+    Credit { bytes: u64 },
+    GetShard { id: u8, other_content: bool, segment: u8, column: u8, deadline_ms: u32 },
+    Shard { id: u8, segment: u8, column: u8, flip: Option<u8>, pad: u16 },
+    Refusal { id: u8, reason: u8, retry_after_ms: u32 },
+    Cancel { id: u8, received_bytes: u64 },
+    GetManifest { id: u8, other_content: bool },
+    ManifestReply { id: u8 },
+    GetHoldings { id: u8 },
+    Holdings { id: u8, columns: u8 },
+    OpenColumn { id: u8, column: u8 },
+    PutShard { id: u8, segment: u8, column: u8, flip: Option<u8>, pad: u16 },
+    SealColumn { id: u8 },
+    ColumnReply { id: u8, stored: bool, next: u8 },
+    GetPeers { id: u8 },
+}
+
+fn id(number: u8) -> RequestId {
+    RequestId(number.into())
+}
+
+fn segment(number: u8) -> SegmentIndex {
+    SegmentIndex((number % 8).into())
+}
+
+fn column(number: u8) -> ColumnIndex {
+    ColumnIndex::new((number % 8).into()).expect("below 255")
+}
+
+fn columns(bits: u8) -> ColumnSet {
+    (0..8).filter(|bit| bits >> bit & 1 == 1).map(column).collect()
+}
+
+fn reason(code: u8) -> RefusalReason {
+    use RefusalReason::{Busy, Damaged, Full, Malformed, NotAccepted, NotFound, Other};
+    [NotFound, Busy, Damaged, Full, Malformed, NotAccepted, Other(99)][usize::from(code % 7)]
+}
+
+fn content(sample: &Sample, other: bool) -> ContentId {
+    if other { ContentId([9; 32]) } else { sample.content.id() }
+}
+
+/// An honest shard, perhaps with a flipped byte or more bytes than it should have.
+fn shard(
+    sample: &Sample,
+    at: (u8, u8),
+    flip: Option<u8>,
+    pad: u16,
+) -> pop_exchange::ShardWithProof {
+    let (segment, column) = (usize::from(at.0 % 4), u16::from(at.1) % GEOMETRY.1);
+    let mut shard = sample.shard(segment, column).expect("inside the sample");
+    let mut payload = shard.payload.to_vec();
+    if let Some(flip) = flip {
+        let position = usize::from(flip) % payload.len();
+        payload[position] ^= 0x40;
+    }
+    payload.resize(payload.len() + usize::from(pad), 0);
+    shard.payload = Bytes::from(payload);
+    shard
+}
+
+fn forge(sample: &Sample, message: &Forged) -> Message {
+    let manifest = || sample.content.manifest().signed().clone();
+    match *message {
+        Forged::Hello { min, max, credit_bytes } => {
+            let versions = VersionRange::new(ProtocolVersion(min), ProtocolVersion(max));
+            Message::Hello(Hello {
+                versions: versions.unwrap_or(VersionRange::SUPPORTED),
+                credit_bytes: credit_bytes.into(),
+                agent: String::new(),
+                masternode: None,
+            })
+        }
+        Forged::Credit { bytes } => Message::Credit(Credit { bytes: bytes % (1 << 30) + 1 }),
+        Forged::GetShard { id: number, other_content, segment: s, column: c, deadline_ms } => {
+            Message::GetShard(GetShard {
+                id: id(number),
+                content: content(sample, other_content),
+                segment: segment(s),
+                column: column(c),
+                deadline_ms,
+            })
+        }
+        Forged::Shard { id: number, segment, column, flip, pad } => {
+            let shard = shard(sample, (segment, column), flip, pad);
+            let (segment_path, content_path) = (shard.segment_path, shard.content_path);
+            Message::Shard(Shard {
+                id: id(number),
+                segment_path,
+                content_path,
+                payload: shard.payload,
+            })
+        }
+        Forged::Refusal { id: number, reason: code, retry_after_ms } => {
+            Message::Refusal(Refusal { id: id(number), reason: reason(code), retry_after_ms })
+        }
+        Forged::Cancel { id: number, received_bytes } => {
+            Message::Cancel(Cancel { id: id(number), received_bytes })
+        }
+        Forged::GetManifest { id: number, other_content } => {
+            let content = content(sample, other_content);
+            Message::GetManifest(GetManifest { id: id(number), content })
+        }
+        Forged::ManifestReply { id: number } => {
+            Message::ManifestReply(ManifestReply { id: id(number), manifest: manifest() })
+        }
+        Forged::GetHoldings { id: number } => {
+            Message::GetHoldings(GetHoldings { id: id(number), content: sample.content.id() })
+        }
+        Forged::Holdings { id: number, columns: bits } => {
+            Message::Holdings(Holdings { id: id(number), columns: columns(bits) })
+        }
+        Forged::OpenColumn { id: number, column: c } => {
+            let (id, column) = (id(number), column(c));
+            Message::OpenColumn(OpenColumn { id, manifest: manifest(), column })
+        }
+        Forged::PutShard { id: number, segment: s, column, flip, pad } => {
+            let shard = shard(sample, (s, column), flip, pad);
+            Message::PutShard(PutShard {
+                id: id(number),
+                segment: segment(s),
+                segment_path: shard.segment_path,
+                content_path: shard.content_path,
+                payload: shard.payload,
+            })
+        }
+        Forged::SealColumn { id: number } => Message::SealColumn(SealColumn { id: id(number) }),
+        Forged::ColumnReply { id: number, stored, next } => {
+            let state = if stored { ColumnState::Stored } else { ColumnState::Open };
+            Message::ColumnReply(ColumnReply { id: id(number), state, next_segment: segment(next) })
+        }
+        Forged::GetPeers { id: number } => Message::GetPeers(GetPeers { id: id(number) }),
+    }
+}
+
+/// Both machines, and what is between them.
+struct World<'a> {
+    sample: &'a Sample,
+    peers: &'a [PeerId; 4],
+    now: Instant,
+    provider: Provider,
+    fetcher: Fetcher,
+    to_provider: BTreeMap<LinkId, VecDeque<Message>>,
+    to_fetcher: BTreeMap<LinkId, VecDeque<Message>>,
+    /// Messages that the provider sent and nobody reported as flushed.
+    unread: BTreeMap<LinkId, usize>,
+    pending: Vec<(Token, StoreOperation)>,
+    /// Links that each slot had before: a number is never used again.
+    generations: [u64; SLOTS],
+}
+
+impl<'a> World<'a> {
+    fn new(sample: &'a Sample, peers: &'a [PeerId; 4]) -> Self {
+        let mut provider = ProviderConfig::default();
+        provider.payload_bytes_max = PAYLOAD_BYTES_MAX;
+        provider.payload_bytes_per_link_max = PAYLOAD_BYTES_MAX;
+        provider.links_max = LINKS_MAX;
+        provider.links_per_peer_max = 2;
+        provider.requests_max = REQUESTS_MAX;
+        provider.uploads_max = UPLOADS_MAX;
+        let mut fetcher = FetcherConfig::default();
+        fetcher.window_bytes_max = WINDOW_BYTES_MAX;
+        Self {
+            sample,
+            peers,
+            now: Instant(0),
+            provider: Provider::new(provider).expect("room for a shard"),
+            fetcher: Fetcher::new(sample.content.clone(), fetcher, [5; 32])
+                .expect("room for two segments"),
+            to_provider: BTreeMap::new(),
+            to_fetcher: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            pending: Vec::new(),
+            generations: [0; SLOTS],
+        }
+    }
+
+    fn apply(&mut self, operation: &Operation) {
+        match *operation {
+            Operation::LinkUp { link, peer, columns: bits, kind } => {
+                let (link, peer) = (self.link(link), self.peers[usize::from(peer % 4)]);
+                self.provide(provider::Input::LinkUp { link, peer });
+                let kind = [SourceKind::Local, SourceKind::Masternode, SourceKind::Viewer]
+                    [usize::from(kind % 3)];
+                let columns = columns(bits);
+                self.fetch(fetcher::Input::LinkUp { link, peer, columns, kind });
+            }
+            Operation::LinkDown { link } => self.down(self.link(link)),
+            Operation::ToProvider { link } => self.deliver_to_provider(self.link(link)),
+            Operation::ToFetcher { link } => self.deliver_to_fetcher(self.link(link)),
+            Operation::Settle => self.settle(),
+            Operation::Forge { to_fetcher, link, ref message } => {
+                let (link, message) = (self.link(link), forge(self.sample, message));
+                if to_fetcher {
+                    self.fetch(fetcher::Input::Message { link, message });
+                } else {
+                    self.provide(provider::Input::Message { link, message });
+                }
+            }
+            Operation::Flushed { link, messages } => {
+                self.flushed(self.link(link), messages.into());
+            }
+            Operation::Store { which, ref outcome } => {
+                if !self.pending.is_empty() {
+                    let at = usize::from(which) % self.pending.len();
+                    self.answer(at, outcome);
+                }
+            }
+            Operation::Want { start, len, deadline_ms, duration_ms } => {
+                let start = u64::from(start % 6);
+                self.fetch(fetcher::Input::Want {
+                    segments: start..start + u64::from(len % 6),
+                    first_deadline: deadline_ms.map(|ms| self.now.after_ms(ms.into())),
+                    segment_duration_ms: duration_ms.into(),
+                });
+            }
+            Operation::Release { segment: s } => {
+                self.fetch(fetcher::Input::Release { segment: segment(s) });
+            }
+            Operation::Again { segment: s } => {
+                self.fetch(fetcher::Input::Again { segment: segment(s) });
+            }
+            Operation::Wait { ms } => self.wait(ms.into()),
+            Operation::Allowance { peer, bytes } => {
+                let peer = self.peers[usize::from(peer % 4)];
+                self.provide(provider::Input::Allowance { peer, bytes: bytes.into() });
+            }
+        }
+    }
+
+    /// Time passes; timers that are due fire once.
+    fn wait(&mut self, ms: u64) {
+        self.now = self.now.after_ms(ms);
+        self.provide(provider::Input::Tick);
+        self.fetch(fetcher::Input::Tick);
+        let now = self.now;
+        let later = |at: Option<Instant>| at.is_none_or(|at| at > now);
+        assert!(later(self.provider.next_timeout()), "the provider's timer fires for ever");
+        assert!(later(self.fetcher.next_timeout()), "the fetcher's timer fires for ever");
+    }
+
+    /// Honest links and an honest store for a while.
+    fn settle(&mut self) {
+        for _ in 0..8 {
+            for link in [0, 1, 2, 3].map(|slot| self.link(slot)) {
+                self.deliver_to_provider(link);
+                self.deliver_to_fetcher(link);
+            }
+            if !self.pending.is_empty() {
+                self.answer(0, &Outcome::Honest);
+            }
+        }
+    }
+
+    fn deliver_to_provider(&mut self, link: LinkId) {
+        if let Some(message) = self.to_provider.entry(link).or_default().pop_front() {
+            self.provide(provider::Input::Message { link, message });
+        }
+    }
+
+    fn deliver_to_fetcher(&mut self, link: LinkId) {
+        if let Some(message) = self.to_fetcher.entry(link).or_default().pop_front() {
+            self.flushed(link, 1);
+            self.fetch(fetcher::Input::Message { link, message });
+        }
+    }
+
+    fn flushed(&mut self, link: LinkId, messages: usize) {
+        let taken = self.provider.handle(self.now, provider::Input::Flushed { link, messages });
+        if taken.is_ok() {
+            let unread = self.unread.entry(link).or_default();
+            *unread = unread.saturating_sub(messages);
+        }
+        self.drain_provider();
+    }
+
+    /// The link that a slot has now.
+    fn link(&self, slot: u8) -> LinkId {
+        let slot = usize::from(slot) % SLOTS;
+        LinkId(self.generations[slot] * 4 + u64::try_from(slot).expect("below 4"))
+    }
+
+    fn down(&mut self, link: LinkId) {
+        let slot = usize::try_from(link.0 % 4).expect("below 4");
+        if self.generations[slot] == link.0 / 4 {
+            self.generations[slot] += 1;
+        }
+        self.to_provider.remove(&link);
+        self.to_fetcher.remove(&link);
+        self.unread.remove(&link);
+        self.provide(provider::Input::LinkDown { link });
+        self.fetch(fetcher::Input::LinkDown { link });
+    }
+
+    fn answer(&mut self, at: usize, outcome: &Outcome) {
+        let (token, operation) = self.pending.swap_remove(at);
+        let result = match *outcome {
+            Outcome::Honest => self.honest(&operation),
+            Outcome::Refused { reason: code, retry_after_ms } => {
+                StoreResult::Refused { reason: reason(code), retry_after_ms }
+            }
+            Outcome::Damaged { segment, column, bytes } => {
+                let mut damaged = shard(self.sample, (segment, column), Some(3), 0);
+                let bytes = usize::try_from(bytes % 300_000).expect("fits");
+                damaged.payload = Bytes::from(vec![0; bytes]);
+                StoreResult::Shard(damaged)
+            }
+            Outcome::Written => StoreResult::Written,
+            Outcome::Stored => StoreResult::ColumnStored,
+            Outcome::Opened { next } => StoreResult::ColumnOpened { next_segment: segment(next) },
+        };
+        // A result of the wrong kind is the shell's mistake: refused, and the operation goes on.
+        if self.provider.handle(self.now, provider::Input::Store { token, result }).is_err() {
+            self.pending.push((token, operation));
+        }
+        self.drain_provider();
+    }
+
+    fn honest(&self, operation: &StoreOperation) -> StoreResult {
+        let refused = StoreResult::Refused { reason: RefusalReason::NotFound, retry_after_ms: 0 };
+        match operation {
+            StoreOperation::ReadShard { segment, column, content } => {
+                let index = usize::try_from(segment.0).unwrap_or(usize::MAX);
+                let shard = self.sample.shard(index, column.get());
+                let known = *content == self.sample.content.id();
+                shard.filter(|_| known).map_or(refused, StoreResult::Shard)
+            }
+            StoreOperation::ReadManifest { .. } => {
+                StoreResult::Manifest(self.sample.content.manifest().signed().clone())
+            }
+            StoreOperation::ReadHoldings { .. } => StoreResult::Holdings(columns(0x1f)),
+            StoreOperation::OpenColumn { .. } => {
+                StoreResult::ColumnOpened { next_segment: SegmentIndex(0) }
+            }
+            StoreOperation::WriteShard { .. } => StoreResult::Written,
+            StoreOperation::SealColumn { .. } => StoreResult::ColumnStored,
+            _ => refused,
+        }
+    }
+
+    fn provide(&mut self, input: provider::Input) {
+        let _ = self.provider.handle(self.now, input);
+        self.drain_provider();
+    }
+
+    fn drain_provider(&mut self) {
+        let mut closed = Vec::new();
+        for _ in 0..OUTPUTS_MAX {
+            match self.provider.poll() {
+                None => break,
+                Some(provider::Output::Send { link, message }) => {
+                    *self.unread.entry(link).or_default() += 1;
+                    self.to_fetcher.entry(link).or_default().push_back(message);
+                }
+                Some(provider::Output::Close { link }) => closed.push(link),
+                Some(provider::Output::Store { token, operation }) => {
+                    if !matches!(operation, StoreOperation::LeaveColumn { .. }) {
+                        self.pending.push((token, operation));
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        assert!(self.provider.poll().is_none(), "one input caused endless output");
+        closed.into_iter().for_each(|link| self.down(link));
+    }
+
+    fn fetch(&mut self, input: fetcher::Input) {
+        let _ = self.fetcher.handle(self.now, input);
+        let mut closed = Vec::new();
+        for _ in 0..OUTPUTS_MAX {
+            match self.fetcher.poll() {
+                None => break,
+                Some(fetcher::Output::Send { link, message }) => {
+                    self.to_provider.entry(link).or_default().push_back(message);
+                }
+                Some(fetcher::Output::Close { link }) => closed.push(link),
+                Some(fetcher::Output::Segment { segment, shards }) => {
+                    assert_eq!(shards.len(), usize::from(GEOMETRY.0));
+                    let index = usize::try_from(segment.0).expect("a segment of the sample");
+                    for shard in shards {
+                        let honest = self.sample.shard(index, shard.column().get());
+                        let honest = honest.expect("inside the sample").payload;
+                        assert_eq!(*shard.payload(), honest, "a forged shard came out");
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        assert!(self.fetcher.poll().is_none(), "one input caused endless output");
+        closed.into_iter().for_each(|link| self.down(link));
+    }
+
+    fn check_bounds(&self) {
+        assert!(self.provider.payload_bytes() <= PAYLOAD_BYTES_MAX);
+        assert!(self.provider.queued_requests() <= REQUESTS_MAX);
+        assert!(self.provider.open_uploads() <= UPLOADS_MAX);
+        assert!(self.provider.links() <= LINKS_MAX);
+        assert!(self.fetcher.charged_bytes() <= WINDOW_BYTES_MAX);
+        assert!(self.unread.values().all(|unread| *unread <= UNREAD_MESSAGES_MAX + 1));
+    }
+}
+
+fuzz_target!(|operations: Vec<Operation>| {
+    SAMPLE.with(|sample| {
+        PEERS.with(|peers| {
+            let mut world = World::new(sample, peers);
+            for operation in operations.iter().take(OPERATIONS_MAX) {
+                world.apply(operation);
+                world.check_bounds();
+            }
+        });
+    });
+});

@@ -1,0 +1,191 @@
+//! Writes seeds into `corpus/TARGET/`: every message and record once, and whatever the test
+//! vectors of the specification hold.
+
+use std::fs;
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use pop_fuzz::keypair;
+use pop_fuzz::sample::Sample;
+use pop_wire::message::{
+    Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
+    Holdings, ManifestReply, OpenColumn, Peers, PutShard, Refusal, RefusalReason, SealColumn,
+    Shard,
+};
+use pop_wire::{
+    ColumnIndex, ColumnSet, EquivocationEvidence, EvidenceShard, Manifest, MasternodeRecord,
+    Message, ProviderRecord, RecordBundle, RecordEntry, RequestId, SegmentIndex, Signed, UnixTime,
+    Verified, VersionRange, WalletAddress,
+};
+use serde_json::Value;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let sample = Sample::new();
+    let messages = messages(&sample)?;
+    let mut wire: Vec<(u8, Bytes)> = messages.iter().map(|message| (0, message.encode())).collect();
+    wire.extend(records(&sample)?);
+    wire.extend(vectors()?);
+
+    for (index, (selector, bytes)) in wire.iter().enumerate() {
+        write("wire_decode", index, &[&[*selector], &bytes[..]].concat())?;
+    }
+    let mut stream = BytesMut::new();
+    for (index, message) in messages.iter().enumerate() {
+        message.encode_frame(&mut stream)?;
+        // The first byte says that no cuts follow: the stream comes in pieces of 256 bytes.
+        write("frame_split", index, &[&[0], &stream[..]].concat())?;
+    }
+    println!("{} seeds for wire_decode, {} for frame_split", wire.len(), messages.len());
+    Ok(())
+}
+
+fn write(target: &str, index: usize, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(format!("seed-{index:03}")), bytes)
+}
+
+/// One message of each kind.
+fn messages(sample: &Sample) -> Result<Vec<Message>, Failure> {
+    let (id, segment) = (RequestId(1), SegmentIndex(0));
+    let content = sample.content.id();
+    let manifest = sample.content.manifest().signed();
+    let column = ColumnIndex::new(1)?;
+    let shard = sample.shard(0, 1).ok_or("the sample has a segment and two columns")?;
+    let masternode = masternode()?;
+    let hello = |masternode| Hello {
+        versions: VersionRange::SUPPORTED,
+        credit_bytes: 1 << 20,
+        agent: "seed".to_owned(),
+        masternode,
+    };
+    let state = ColumnState::Stored;
+    Ok(vec![
+        Message::Hello(hello(None)),
+        Message::Hello(hello(Some(masternode.clone()))),
+        Message::Credit(Credit { bytes: 65_536 }),
+        Message::GetShard(GetShard { id, content, segment, column, deadline_ms: 2_000 }),
+        Message::Shard(Shard {
+            id,
+            segment_path: shard.segment_path.clone(),
+            content_path: shard.content_path.clone(),
+            payload: shard.payload.clone(),
+        }),
+        Message::Refusal(Refusal { id, reason: RefusalReason::Busy, retry_after_ms: 500 }),
+        Message::Cancel(Cancel { id, received_bytes: 64 }),
+        Message::GetManifest(GetManifest { id, content }),
+        Message::ManifestReply(ManifestReply { id, manifest: manifest.clone() }),
+        Message::GetHoldings(GetHoldings { id, content }),
+        Message::Holdings(Holdings { id, columns: ColumnSet::all(5) }),
+        Message::OpenColumn(OpenColumn { id, manifest: manifest.clone(), column }),
+        Message::PutShard(PutShard {
+            id,
+            segment,
+            segment_path: shard.segment_path,
+            content_path: shard.content_path,
+            payload: shard.payload,
+        }),
+        Message::SealColumn(SealColumn { id }),
+        Message::ColumnReply(ColumnReply { id, state, next_segment: SegmentIndex(4) }),
+        Message::GetPeers(GetPeers { id }),
+        Message::Peers(Peers { id, masternodes: vec![masternode] }),
+    ])
+}
+
+fn masternode() -> Result<Signed<MasternodeRecord>, Failure> {
+    let record = MasternodeRecord {
+        peer: keypair().peer_id(),
+        addresses: vec![Bytes::from_static(&[4, 127, 0, 0, 1, 6, 0x1f, 0x90])],
+        seal_key: Some([3; 32]),
+        collateral: Bytes::from_static(b"reference"),
+        operator: WalletAddress([1; 20]),
+        capacity_bytes: 1 << 40,
+        issued_at: UnixTime(1_800_000_000),
+        expires_at: UnixTime(1_800_003_600),
+    };
+    Ok(Verified::sign(record, &keypair())?.signed().clone())
+}
+
+/// Every signed record, alone, bare and in a bundle, and evidence; each with its decoder's number.
+fn records(sample: &Sample) -> Result<Vec<(u8, Bytes)>, Failure> {
+    let manifest = sample.content.manifest().signed().clone();
+    let masternode = masternode()?;
+    let provider = ProviderRecord {
+        peer: keypair().peer_id(),
+        content: sample.content.id(),
+        columns: ColumnSet::all(5),
+        addresses: vec![Bytes::from_static(&[4, 127, 0, 0, 1, 6, 0x1f, 0x90])],
+        issued_at: UnixTime(1_800_000_000),
+        expires_at: UnixTime(1_800_003_600),
+    };
+    let provider = Verified::sign(provider, &keypair())?.signed().clone();
+    let mut shards = Vec::new();
+    for column in ColumnIndex::first(4) {
+        let shard = sample.shard(0, column.get()).ok_or("the sample has five columns")?;
+        let (payload, segment_path) = (shard.payload, shard.segment_path);
+        shards.push(EvidenceShard { column, payload, segment_path });
+    }
+    let content_path = sample.shard(0, 0).ok_or("the sample has a shard")?.content_path;
+    let evidence = EquivocationEvidence {
+        manifest: manifest.clone(),
+        segment: SegmentIndex(0),
+        content_path,
+        shards,
+    };
+    let bundle = RecordBundle {
+        entries: vec![
+            RecordEntry::Manifest(manifest.clone()),
+            RecordEntry::Provider(provider.clone()),
+            RecordEntry::Masternode(masternode.clone()),
+        ],
+    };
+    Ok(vec![
+        (1, bundle.encode()),
+        (2, manifest.encode()),
+        (3, provider.encode()),
+        (4, masternode.encode()),
+        (5, manifest.body().clone()),
+        (6, provider.body().clone()),
+        (7, masternode.body().clone()),
+        (8, evidence.encode()),
+    ])
+}
+
+/// Every manifest of the content vectors.
+fn vectors() -> Result<Vec<(u8, Bytes)>, Failure> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/content.json");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut strings = Vec::new();
+    collect_strings(&serde_json::from_str(&text)?, &mut strings);
+    let manifests: Vec<(u8, Bytes)> = strings
+        .iter()
+        .filter_map(|text| from_hex(text))
+        .filter(|bytes| {
+            Signed::<Manifest>::decode(bytes.clone()).is_ok_and(|it| it.verify().is_ok())
+        })
+        .map(|bytes| (2, bytes))
+        .collect();
+    if manifests.is_empty() {
+        return Err("no string of the vectors is a signed manifest in hex".into());
+    }
+    Ok(manifests)
+}
+
+fn collect_strings(value: &Value, strings: &mut Vec<String>) {
+    match value {
+        Value::String(text) => strings.push(text.clone()),
+        Value::Array(values) => values.iter().for_each(|one| collect_strings(one, strings)),
+        Value::Object(fields) => fields.values().for_each(|one| collect_strings(one, strings)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn from_hex(text: &str) -> Option<Bytes> {
+    if !text.is_ascii() || text.len() % 2 == 1 {
+        return None;
+    }
+    let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).ok();
+    (0..text.len()).step_by(2).map(byte).collect()
+}

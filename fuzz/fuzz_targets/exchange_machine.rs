@@ -70,6 +70,14 @@ enum Operation {
         link: u8,
         message: Forged,
     },
+    /// The next messages of an honest upload arrive, and the store answers honestly or not yet.
+    Upload {
+        link: u8,
+        id: u8,
+        column: u8,
+        steps: u8,
+        answered: bool,
+    },
     Flushed {
         link: u8,
         messages: u8,
@@ -268,6 +276,8 @@ struct World<'a> {
     /// Messages that the provider sent and nobody reported as flushed.
     unread: BTreeMap<LinkId, usize>,
     pending: Vec<(Token, StoreOperation)>,
+    /// How far the honest uploads are.
+    uploads: BTreeMap<(LinkId, u8), u8>,
     /// Links that each slot had before: a number is never used again.
     generations: [u64; SLOTS],
 }
@@ -294,6 +304,7 @@ impl<'a> World<'a> {
             to_fetcher: BTreeMap::new(),
             unread: BTreeMap::new(),
             pending: Vec::new(),
+            uploads: BTreeMap::new(),
             generations: [0; SLOTS],
         }
     }
@@ -318,6 +329,16 @@ impl<'a> World<'a> {
                     self.fetch(fetcher::Input::Message { link, message });
                 } else {
                     self.provide(provider::Input::Message { link, message });
+                }
+            }
+            Operation::Upload { link, id, column, steps, answered } => {
+                let link = self.link(link);
+                for _ in 0..steps % 8 {
+                    self.upload(link, id, column % 5);
+                    let open = if answered { self.pending.len() } else { 0 };
+                    for _ in 0..open {
+                        self.answer(0, &Outcome::Honest);
+                    }
                 }
             }
             Operation::Flushed { link, messages } => {
@@ -395,6 +416,21 @@ impl<'a> World<'a> {
             *unread = unread.saturating_sub(messages);
         }
         self.drain_provider();
+    }
+
+    /// What an uploader that knows no refusal says next.
+    fn upload(&mut self, link: LinkId, id: u8, column: u8) {
+        let step = self.uploads.entry((link, id)).or_default();
+        let forged = match *step {
+            0 => Forged::OpenColumn { id, column },
+            segment @ 1..=4 => {
+                Forged::PutShard { id, segment: segment - 1, column, flip: None, pad: 0 }
+            }
+            _ => Forged::SealColumn { id },
+        };
+        *step = (*step + 1) % 6;
+        let message = forge(self.sample, &forged);
+        self.provide(provider::Input::Message { link, message });
     }
 
     /// The link that a slot has now.

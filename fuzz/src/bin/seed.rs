@@ -1,6 +1,7 @@
 //! Writes seeds into `corpus/TARGET/`: every message and record once, and whatever the test
 //! vectors of the specification hold.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -14,8 +15,8 @@ use pop_wire::message::{
 };
 use pop_wire::{
     ColumnIndex, ColumnSet, EquivocationEvidence, EvidenceShard, Manifest, MasternodeRecord,
-    Message, ProviderRecord, RecordBundle, RecordEntry, RequestId, SegmentIndex, Signed, UnixTime,
-    Verified, VersionRange, WalletAddress,
+    Message, ProviderRecord, RecordBundle, RecordEntry, RequestId, SegmentIndex, Signed,
+    SignedBody, UnixTime, Verified, VersionRange, WalletAddress,
 };
 use serde_json::Value;
 
@@ -153,24 +154,41 @@ fn records(sample: &Sample) -> Result<Vec<(u8, Bytes)>, Failure> {
     ])
 }
 
-/// Every manifest of the content vectors.
+/// Every string of the specification's vectors that is a message or a record in hex.
 fn vectors() -> Result<Vec<(u8, Bytes)>, Failure> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/content.json");
-    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let mut strings = Vec::new();
-    collect_strings(&serde_json::from_str(&text)?, &mut strings);
-    let manifests: Vec<(u8, Bytes)> = strings
-        .iter()
-        .filter_map(|text| from_hex(text))
-        .filter(|bytes| {
-            Signed::<Manifest>::decode(bytes.clone()).is_ok_and(|it| it.verify().is_ok())
-        })
-        .map(|bytes| (2, bytes))
-        .collect();
-    if manifests.is_empty() {
-        return Err("no string of the vectors is a signed manifest in hex".into());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors");
+    let mut paths = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    paths.sort();
+    let mut found = BTreeSet::new();
+    for path in paths {
+        let mut strings = Vec::new();
+        collect_strings(&serde_json::from_str(&fs::read_to_string(&path)?)?, &mut strings);
+        let before = found.len();
+        for bytes in strings.iter().filter_map(|text| from_hex(text)).filter(|it| !it.is_empty()) {
+            found.extend((0..9).filter(|it| decodes(*it, &bytes)).map(|it| (it, bytes.clone())));
+        }
+        if found.len() == before {
+            return Err(format!("{}: holds nothing that decodes", path.display()).into());
+        }
     }
-    Ok(manifests)
+    Ok(found.into_iter().collect())
+}
+
+/// Whether the decoder with this number in the target `wire_decode` takes `bytes`.
+fn decodes(decoder: u8, bytes: &Bytes) -> bool {
+    match decoder {
+        0 => Message::decode(bytes.clone()).is_ok(),
+        1 => RecordBundle::decode(bytes.clone()).is_ok(),
+        2 => Signed::<Manifest>::decode(bytes.clone()).is_ok(),
+        3 => Signed::<ProviderRecord>::decode(bytes.clone()).is_ok(),
+        4 => Signed::<MasternodeRecord>::decode(bytes.clone()).is_ok(),
+        5 => Manifest::decode_body(bytes).is_ok(),
+        6 => ProviderRecord::decode_body(bytes).is_ok(),
+        7 => MasternodeRecord::decode_body(bytes).is_ok(),
+        _ => EquivocationEvidence::decode(bytes.clone()).is_ok(),
+    }
 }
 
 fn collect_strings(value: &Value, strings: &mut Vec<String>) {

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::Stream;
 use pop_erasure::{Content, ContentKey, ContentLink};
-use pop_wire::{ContentId, Manifest, ProviderRecord, Verified};
+use pop_wire::{ContentId, Manifest, Verified};
 use tokio::sync::mpsc;
 
 use crate::clock::monotonic_now;
 use crate::error::NodeError;
-use crate::holdings;
+use crate::holdings::{self, KnownHolder};
+use crate::network::Finding;
 use crate::node::{Inner, Node};
 use crate::session::Session;
 
@@ -58,6 +59,13 @@ pub struct OpenedContent {
     key: ContentKey,
 }
 
+/// Holders, and the lookup that goes on naming more.
+#[derive(Debug, Default)]
+struct Found {
+    holders: Vec<KnownHolder>,
+    findings: Option<mpsc::Receiver<Finding>>,
+}
+
 /// What the node remembers of contents it has read.
 #[derive(Debug, Default)]
 pub(crate) struct OpenContents {
@@ -67,7 +75,8 @@ pub(crate) struct OpenContents {
 #[derive(Debug)]
 struct Remembered {
     content: Content,
-    holders: Vec<ProviderRecord>,
+    /// What the lookup found beside the manifest, for the first session.
+    found: Found,
     idle: Vec<(Session, Instant)>,
     used: Instant,
 }
@@ -142,36 +151,35 @@ impl Inner {
         if let Some(known) = self.contents.content(&content) {
             return Ok(known);
         }
-        let (manifest, holders) = match self.look_up(content).await {
+        let (manifest, found) = match self.look_up(content).await {
             Some(found) => found,
-            None => (self.ask_around(content).await?, Vec::new()),
+            None => (self.ask_around(content).await?, Found::default()),
         };
         let broken = |error: pop_erasure::LayoutError| NodeError::Encode(error.into());
-        let found = Content::new(manifest).map_err(broken)?;
-        self.contents.remember(found.clone(), holders);
-        Ok(found)
+        let content = Content::new(manifest).map_err(broken)?;
+        self.contents.remember(content.clone(), found);
+        Ok(content)
     }
 
     /// A session for `content`: a warm one if there is one.
     pub(crate) fn session(self: &Arc<Self>, content: &Content) -> Result<Session, NodeError> {
         match self.contents.take_session(&content.id()) {
             Ok(session) => Ok(session),
-            Err(holders) => Session::start(self, content.clone(), holders),
+            Err(Found { holders, findings }) => {
+                Session::start(self, content.clone(), (holders, findings))
+            }
         }
     }
 
-    async fn look_up(
-        &self,
-        content: ContentId,
-    ) -> Option<(Verified<Manifest>, Vec<ProviderRecord>)> {
+    async fn look_up(&self, content: ContentId) -> Option<(Verified<Manifest>, Found)> {
         if let Some(manifest) = self.store.as_ref().and_then(|store| store.manifest(&content)) {
-            return Some((manifest, Vec::new()));
+            return Some((manifest, Found::default()));
         }
         let mut findings = self.network.find_content(content).await;
         let mut holders = Vec::new();
         let looking = async {
             while let Some(finding) = findings.recv().await {
-                holders.extend(finding.providers.into_iter().map(Verified::into_value));
+                holders.extend(finding.providers.iter().map(|it| KnownHolder::from(&**it)));
                 if finding.manifest.is_some() {
                     return finding.manifest;
                 }
@@ -179,7 +187,7 @@ impl Inner {
             None
         };
         let manifest = tokio::time::timeout(LOOKUP_TIMEOUT, looking).await.ok().flatten()?;
-        Some((manifest, holders))
+        Some((manifest, Found { holders, findings: Some(findings) }))
     }
 
     async fn ask_around(&self, content: ContentId) -> Result<Verified<Manifest>, NodeError> {
@@ -202,26 +210,29 @@ impl OpenContents {
         Some(remembered.content.clone())
     }
 
-    fn remember(&self, content: Content, holders: Vec<ProviderRecord>) {
+    fn remember(&self, content: Content, found: Found) {
         let mut contents = self.contents();
         if contents.len() >= CONTENTS_MAX {
             let oldest = contents.iter().min_by_key(|(_, it)| it.used).map(|(id, _)| *id);
             oldest.and_then(|id| contents.remove(&id));
         }
         let remembered =
-            Remembered { content, holders, idle: Vec::new(), used: monotonic_now() };
+            Remembered { content, found, idle: Vec::new(), used: monotonic_now() };
         contents.insert(remembered.content.id(), remembered);
     }
 
-    /// A warm session, or the holders to start one with.
-    fn take_session(&self, id: &ContentId) -> Result<Session, Vec<ProviderRecord>> {
+    /// A warm session, or what to start one with.
+    fn take_session(&self, id: &ContentId) -> Result<Session, Found> {
         let mut contents = self.contents();
-        let Some(remembered) = contents.get_mut(id) else { return Err(Vec::new()) };
+        let Some(remembered) = contents.get_mut(id) else { return Err(Found::default()) };
         let now = monotonic_now();
         remembered.idle.retain(|(_, since)| now.duration_since(*since) < IDLE_TIME);
         match remembered.idle.pop() {
             Some((session, _)) => Ok(session),
-            None => Err(remembered.holders.clone()),
+            None => Err(Found {
+                holders: remembered.found.holders.clone(),
+                findings: remembered.found.findings.take(),
+            }),
         }
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use libp2p::Multiaddr;
 use pop_wire::message::{GetHoldings, GetManifest, Message};
-use pop_wire::{ColumnSet, ContentId, Manifest, MasternodeRecord, PeerId, RequestId, Verified};
+use pop_wire::{
+    ColumnSet, ContentId, Manifest, MasternodeRecord, PeerId, ProviderRecord, RequestId, Verified,
+};
 
 use crate::ask::ask;
 use crate::directory::addresses;
@@ -17,6 +19,41 @@ const QUESTIONS_MAX: usize = 16;
 
 /// A peer that doesn't answer in time doesn't count.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Somebody who is said to hold columns of a content.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownHolder {
+    pub(crate) peer: PeerId,
+    pub(crate) columns: ColumnSet,
+    pub(crate) addresses: Vec<Multiaddr>,
+}
+
+impl From<&ProviderRecord> for KnownHolder {
+    fn from(record: &ProviderRecord) -> Self {
+        let parse = |bytes: &bytes::Bytes| Multiaddr::try_from(bytes.to_vec()).ok();
+        Self {
+            peer: record.peer,
+            columns: record.columns,
+            addresses: record.addresses.iter().filter_map(parse).collect(),
+        }
+    }
+}
+
+/// Those of `masternodes` that hold columns of `content`, by their own word.
+pub(crate) async fn holders(
+    inner: &Inner,
+    content: ContentId,
+    masternodes: &[Verified<MasternodeRecord>],
+) -> Vec<KnownHolder> {
+    let peers: Vec<_> =
+        masternodes.iter().map(|record| (record.peer, addresses(record))).collect();
+    let held = holdings(inner, content, peers).await;
+    let holder = |record: &Verified<MasternodeRecord>| {
+        let columns = *held.get(&record.peer).filter(|columns| !columns.is_empty())?;
+        Some(KnownHolder { peer: record.peer, columns, addresses: addresses(record) })
+    };
+    masternodes.iter().filter_map(holder).collect()
+}
 
 /// Columns of `content` on each of `peers` that answers, none included: who is in the map is
 /// alive.
@@ -32,7 +69,8 @@ pub(crate) async fn holdings(
             _ => None,
         }
     };
-    let answers = futures::stream::iter(peers).map(question).buffer_unordered(QUESTIONS_MAX);
+    let asking: Vec<_> = peers.into_iter().map(question).collect();
+    let answers = futures::stream::iter(asking).buffer_unordered(QUESTIONS_MAX);
     answers.filter_map(std::future::ready).collect().await
 }
 

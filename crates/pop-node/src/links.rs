@@ -46,20 +46,22 @@ impl Drop for LinkSender {
     }
 }
 
-/// Run `stream` as link `link`: its events go to `events`, which slows the peer down while full.
+/// Run `stream` as link `link` until `stop`: its events go to `events`, which slows the peer down
+/// while full.
 pub(crate) fn spawn(
-    tasks: &TaskTracker,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
     link: LinkId,
     stream: ExchangeStream,
     events: mpsc::Sender<(LinkId, LinkEvent)>,
 ) -> LinkSender {
     let (read_half, write_half) = stream.split();
     let (messages, queue) = mpsc::unbounded_channel();
-    let stop = CancellationToken::new();
+    let node_stop = stop.clone();
+    let stop = stop.child_token();
     let reader = MessageReader::new(read_half);
     let writer = MessageWriter::new(write_half);
     tasks.spawn(read(link, reader, events.clone(), stop.clone()));
-    tasks.spawn(write(link, writer, queue, events, stop.clone()));
+    tasks.spawn(write(link, writer, queue, events, (stop.clone(), node_stop)));
     LinkSender { messages, stop }
 }
 
@@ -97,10 +99,15 @@ async fn write<W: futures::AsyncWrite + Unpin>(
     mut writer: MessageWriter<W>,
     mut queue: mpsc::UnboundedReceiver<Message>,
     events: mpsc::Sender<(LinkId, LinkEvent)>,
-    stop: CancellationToken,
+    (stop, node_stop): (CancellationToken, CancellationToken),
 ) {
     let mut batch = Vec::with_capacity(MESSAGES_PER_FLUSH_MAX);
-    while queue.recv_many(&mut batch, MESSAGES_PER_FLUSH_MAX).await > 0 {
+    loop {
+        let waiting = queue.recv_many(&mut batch, MESSAGES_PER_FLUSH_MAX);
+        // An owner that lets go may have sent a last word: only the node's end cuts that off.
+        if !matches!(node_stop.run_until_cancelled(waiting).await, Some(1..)) {
+            break;
+        }
         match write_batch(&mut writer, batch.drain(..)).await {
             Ok(flushed) => {
                 if events.send((link, LinkEvent::Flushed(flushed))).await.is_err() {
@@ -114,7 +121,7 @@ async fn write<W: futures::AsyncWrite + Unpin>(
         }
     }
     // What was queued before the owner let go has been sent; now the stream ends.
-    let _closing = writer.close().await;
+    let _closing = node_stop.run_until_cancelled(writer.close()).await;
     stop.cancel();
 }
 

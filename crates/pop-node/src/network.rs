@@ -7,6 +7,7 @@ use pop_dht::Subject;
 use pop_exchange::libp2p::ExchangeStream;
 use pop_wire::{ContentId, Keypair, Manifest, MasternodeRecord, PeerId, ProviderRecord, Verified};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::NodeError;
@@ -75,12 +76,12 @@ enum Command {
 }
 
 impl Network {
-    /// Build the swarm, listen, and run it until every handle is dropped.
+    /// Build the swarm, listen, and run it until `stop`.
     pub(crate) fn start(
         keypair: &Keypair,
         role: Role,
         settings: &Settings,
-        tasks: &TaskTracker,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(Self, mpsc::Receiver<NetworkEvent>), NodeError> {
         let mut swarm = transport::build(keypair, role, settings)?;
         if role == Role::Masternode {
@@ -96,7 +97,8 @@ impl Network {
         let (events, event_queue) = mpsc::channel(EVENTS_MAX);
         let (listening_sender, listening) = watch::channel(Vec::new());
         let driver = driver::Driver::new(swarm, events, listening_sender);
-        tasks.spawn(driver.run(command_queue));
+        let (stop, running) = (stop.clone(), driver.run(command_queue));
+        tasks.spawn(async move { stop.run_until_cancelled(running).await });
         Ok((Self { commands, listening }, event_queue))
     }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::announcer::Announcer;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::directory::{self, Directory};
 use crate::disk::ColumnStore;
 use crate::error::NodeError;
@@ -27,6 +27,9 @@ use crate::transport::Role;
 
 /// Time that a shutdown waits for what is under way.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a partial column is kept for its publisher to go on with.
+const PARTIAL_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How often a node asks others for masternodes it doesn't know.
 const CRAWL_INTERVAL: Duration = Duration::from_secs(60);
@@ -69,6 +72,11 @@ impl Node {
     pub async fn masternode(settings: Settings) -> Result<Self, NodeError> {
         let keypair = crate::disk::load_identity(&settings.data_dir)?;
         let store = ColumnStore::open(&settings.data_dir, settings.quota_bytes)?;
+        // An upload that nobody resumed for so long is not coming back.
+        if let Some(long_ago) = clock::wall_now().checked_sub(PARTIAL_LIFE) {
+            let swept = store.sweep_partial(long_ago)?;
+            tracing::info!(swept, "partial columns deleted");
+        }
         let node = Self::start(keypair, Role::Masternode, settings, Some(store)).await?;
         node.listening().await;
         Ok(node)
@@ -90,10 +98,12 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let tasks = TaskTracker::new();
         let stats = Arc::new(Stats::default());
-        let (network, events) = Network::start(&keypair, role, &settings, &tasks)?;
+        let stop = CancellationToken::new();
+        let running = (&tasks, &stop);
+        let (network, events) = Network::start(&keypair, role, &settings, running)?;
         let serving = match &store {
             Some(store) => {
-                Some(Server::start(&settings, store.clone(), Arc::clone(&stats), &tasks)?)
+                Some(Server::start(&settings, store.clone(), Arc::clone(&stats), running)?)
             }
             None => None,
         };
@@ -107,7 +117,7 @@ impl Node {
             clock: Clock::start(),
             contents: OpenContents::default(),
             tasks: tasks.clone(),
-            stop: CancellationToken::new(),
+            stop,
             own_record: watch::Sender::new(None),
             demo: watch::Sender::new(None),
             http: watch::Sender::new(None),

@@ -25,6 +25,12 @@ use crate::node::{Inner, Node};
 use crate::staging::Staging;
 use crate::upload::{Distribution, UploadProgress, candidates};
 
+/// Directory of scratch files within the data directory.
+pub(crate) const STAGING: &str = "staging";
+
+/// Extension of a publisher's scratch file.
+const SCRATCH: &str = "shards";
+
 /// How a file is published.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -129,7 +135,8 @@ impl Node {
         };
         let data_dir = self.inner.settings.data_dir.clone();
         let journal = PublishJournal::open(&data_dir)?;
-        let begun = journal.begin(&source)?;
+        let begun = begin(&journal, &source, options.geometry)?;
+        remove_scratch(&data_dir);
         let work = Work { inner: &self.inner, source, journal, options };
         let held = work.held(&begun, &masternodes).await;
         let (content, staging) = work.encode(wanted, &begun, &held, &mut progress).await?;
@@ -146,6 +153,34 @@ impl Node {
             shard_bytes: content.manifest().shard_bytes,
             placement,
         })
+    }
+}
+
+/// Start or resume the publication of `source`. A file that was published in another shape than
+/// the one asked for now becomes another content.
+fn begin(
+    journal: &PublishJournal,
+    source: &SourceFile,
+    geometry: Option<(u16, u16)>,
+) -> Result<Publication, NodeError> {
+    let begun = journal.begin(source)?;
+    let shape = begun.manifest.as_ref().map(|it| (it.data_shards, it.total_shards));
+    if geometry.is_some() && shape.is_some() && geometry != shape {
+        journal.forget(source)?;
+        return Ok(journal.begin(source)?);
+    }
+    Ok(begun)
+}
+
+/// Delete what a killed publisher left. The open journal says that no other publisher runs here.
+fn remove_scratch(data_dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(data_dir.join(STAGING)) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.extension().is_some_and(|it| it == SCRATCH)
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            tracing::warn!(path = %path.display(), %error, "an old scratch file stays");
+        }
     }
 }
 
@@ -200,7 +235,7 @@ impl Work<'_> {
         let encoding = Encoding {
             path: self.source.path.clone(),
             length_bytes: self.source.length_bytes,
-            staging_dir: self.inner.settings.data_dir.join("staging"),
+            staging_dir: self.inner.settings.data_dir.join(STAGING),
             geometry,
             shard_bytes,
             key: ContentKey::from_bytes(*begun.content_key),
@@ -308,7 +343,7 @@ impl Encoding {
         let layout = pop_erasure::Layout::new(self.geometry, self.shard_bytes, self.length_bytes)
             .map_err(layout_error)?;
         let all = ColumnSet::all(self.geometry.n());
-        let name = format!("{}.shards", hex::encode(&self.salt[..8]));
+        let name = format!("{}.{SCRATCH}", hex::encode(&self.salt[..8]));
         let staging = Staging::create(&self.staging_dir, &name, layout, all)?;
         let mut encoder =
             Encoder::new(self.geometry, self.shard_bytes, self.key.clone(), self.salt)?;

@@ -138,7 +138,7 @@ async fn rebuild(
     let total_segments = layout.segment_count();
     let live: BTreeSet<PeerId> = held.keys().copied().collect();
     tracing::info!(content = %content.id(), missing = missing.len(), live = live.len(), "repair");
-    let directory = inner.settings.data_dir.join("staging");
+    let directory = inner.settings.data_dir.join(crate::publish::STAGING);
     let name = format!("{}.repair", content.id());
     let staging = Arc::new(Staging::create(&directory, &name, layout, missing)?);
     let mut repairer = Repairer::new(content.clone());

@@ -12,6 +12,7 @@ use pop_exchange::provider::{Event, Input, Output, Provider, ProviderConfig};
 use pop_exchange::{Introduction, LinkId};
 use pop_wire::{ContentId, MasternodeRecord, PeerId, Signed};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::worker::StoreWorker;
@@ -56,7 +57,7 @@ impl Server {
         settings: &Settings,
         store: ColumnStore,
         stats: Arc<Stats>,
-        tasks: &TaskTracker,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(Self, mpsc::Receiver<ServerEvent>), NodeError> {
         let mut config = ProviderConfig::default();
         config.payload_bytes_max = settings.serve_bytes_max;
@@ -81,8 +82,10 @@ impl Server {
             events,
             stats,
             tasks: tasks.clone(),
+            stop: stop.clone(),
         };
-        tasks.spawn(driver.run(request_queue, link_queue, results));
+        let (stop, running) = (stop.clone(), driver.run(request_queue, link_queue, results));
+        tasks.spawn(async move { stop.run_until_cancelled(running).await });
         Ok((Self { requests }, event_queue))
     }
 
@@ -118,6 +121,7 @@ struct Driver {
     events: mpsc::Sender<ServerEvent>,
     stats: Arc<Stats>,
     tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Driver {
@@ -151,7 +155,8 @@ impl Driver {
             Request::Serve { peer, stream } => {
                 let link = LinkId(self.next_link);
                 self.next_link += 1;
-                let sender = links::spawn(&self.tasks, link, stream, self.link_events.clone());
+                let (running, events) = ((&self.tasks, &self.stop), self.link_events.clone());
+                let sender = links::spawn(running, link, stream, events);
                 self.links.insert(link, sender);
                 self.handle(Input::LinkUp { link, peer });
             }

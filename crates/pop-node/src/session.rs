@@ -14,12 +14,13 @@ use pop_erasure::{Content, VerifiedShard};
 use pop_exchange::fetcher::{Event, Fetcher, FetcherConfig, Input, Output, SourceKind};
 use pop_exchange::libp2p::ExchangeStream;
 use pop_exchange::{Introduction, LinkId};
-use pop_wire::{ColumnSet, Instant, PeerId, ProviderRecord, SegmentIndex};
+use pop_wire::{ColumnSet, Instant, PeerId, SegmentIndex};
 use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::error::NodeError;
 use crate::links::{self, LinkEvent, LinkSender};
+use crate::holdings::{self, KnownHolder};
 use crate::network::{Finding, Unreachable};
 use crate::node::Inner;
 use crate::transport;
@@ -68,11 +69,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Start a session for `content`, with the holders that are known already.
+    /// Start a session for `content`, with the holders that are known already and the lookup that
+    /// goes on finding more, if one is under way.
     pub(crate) fn start(
         inner: &Arc<Inner>,
         content: Content,
-        holders: Vec<ProviderRecord>,
+        (holders, findings): (Vec<KnownHolder>, Option<mpsc::Receiver<Finding>>),
     ) -> Result<Self, NodeError> {
         let mut config = FetcherConfig::default();
         config.introduction = Introduction {
@@ -99,10 +101,11 @@ impl Session {
             openings: FuturesUnordered::new(),
             deliveries: delivery_sender,
             starving: false,
-            next_lookup: Some(Instant::default()),
+            // A lookup under way needs no second one beside it.
+            next_lookup: findings.is_none().then(Instant::default),
         };
-        holders.iter().for_each(|holder| driver.learn(holder));
-        inner.spawn(driver.run(wish_queue, link_queue));
+        holders.into_iter().for_each(|holder| driver.learn(holder));
+        inner.spawn(driver.run(wish_queue, link_queue, findings));
         Ok(Self { wishes, deliveries })
     }
 
@@ -169,13 +172,19 @@ impl Driver {
         mut self,
         mut wishes: mpsc::UnboundedReceiver<Wish>,
         mut links: mpsc::Receiver<(LinkId, LinkEvent)>,
+        findings: Option<mpsc::Receiver<Finding>>,
     ) {
-        let (_closed, mut findings) = mpsc::channel::<Finding>(1);
+        let (_silent, nothing) = mpsc::channel(1);
+        let mut findings = findings.unwrap_or(nothing);
+        let (answers, mut answered) = mpsc::channel(HOLDERS_MAX);
         loop {
             if self.next_lookup.is_some_and(|at| self.now() >= at) {
                 let again_at = self.now().after_ms(LOOKUP_AGAIN_MS);
                 self.next_lookup = self.starving.then_some(again_at);
                 findings = self.inner.network.find_content(self.content.id()).await;
+                if self.starving {
+                    self.ask_masternodes(answers.clone());
+                }
             }
             self.connect();
             let wait = Duration::from_millis(self.wait_ms());
@@ -192,8 +201,10 @@ impl Driver {
                     }
                 }
                 Some(finding) = findings.recv() => {
-                    finding.providers.iter().for_each(|record| self.learn(record));
+                    let providers = finding.providers.iter();
+                    providers.for_each(|record| self.learn(KnownHolder::from(&**record)));
                 }
+                Some(holder) = answered.recv() => self.learn(holder),
                 Some((peer, opened)) = self.openings.next() => self.on_opened(peer, opened),
                 () = tokio::time::sleep(wait) => self.handle(Input::Tick),
             }
@@ -215,26 +226,39 @@ impl Driver {
         due.map_or(60_000, |at| at.since_ms(self.now()).max(1))
     }
 
-    /// Take a holder's word in. A newer one replaces the older.
-    fn learn(&mut self, record: &ProviderRecord) {
+    /// The second way to find holders: ask the masternodes themselves what they hold.
+    fn ask_masternodes(&self, answers: mpsc::Sender<KnownHolder>) {
+        let (inner, content) = (Arc::clone(&self.inner), self.content.id());
+        self.inner.spawn(async move {
+            let masternodes = inner.live_masternodes().await;
+            for holder in holdings::holders(&inner, content, &masternodes).await {
+                // A session that ended, or knows enough, needs no more.
+                if answers.try_send(holder).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Take in who holds what. A later word replaces an earlier one.
+    fn learn(&mut self, known: KnownHolder) {
         let own = self.inner.keypair.peer_id();
-        if record.peer == own
-            || (self.holders.len() >= HOLDERS_MAX && !self.holders.contains_key(&record.peer))
+        if known.peer == own
+            || known.columns.is_empty()
+            || (self.holders.len() >= HOLDERS_MAX && !self.holders.contains_key(&known.peer))
         {
             return;
         }
-        let parse = |bytes: &bytes::Bytes| Multiaddr::try_from(bytes.to_vec()).ok();
-        let addresses = record.addresses.iter().filter_map(parse).collect();
         let now = self.inner.clock.now();
-        let holder = self.holders.entry(record.peer).or_insert(Holder {
-            columns: record.columns,
+        let holder = self.holders.entry(known.peer).or_insert(Holder {
+            columns: known.columns,
             addresses: Vec::new(),
             state: HolderState::Idle(now),
         });
-        holder.addresses = addresses;
+        holder.addresses = known.addresses;
         // Columns that it got since go to the machine with a new link.
-        if holder.columns != record.columns {
-            holder.columns = record.columns;
+        if holder.columns != known.columns {
+            holder.columns = known.columns;
             if let HolderState::Linked(link) = holder.state {
                 self.close(link);
             }
@@ -263,8 +287,8 @@ impl Driver {
                 self.next_link += 1;
                 holder.state = HolderState::Linked(link);
                 let columns = holder.columns;
-                let tasks = &self.inner.tasks;
-                let sender = links::spawn(tasks, link, stream, self.link_events.clone());
+                let running = (&self.inner.tasks, &self.inner.stop);
+                let sender = links::spawn(running, link, stream, self.link_events.clone());
                 self.links.insert(link, (peer, sender));
                 let kind = SourceKind::Masternode;
                 self.handle(Input::LinkUp { link, peer, columns, kind });

@@ -196,7 +196,7 @@ impl Upload<'_> {
         let stream = inner.network.open(self.holder, addresses).await;
         let stream = stream.map_err(|error| error.to_string())?;
         let (events, mut queue) = mpsc::channel(LINK_EVENTS_MAX);
-        let sender = links::spawn(&inner.tasks, link, stream, events);
+        let sender = links::spawn((&inner.tasks, &inner.stop), link, stream, events);
         self.handle(Input::LinkUp { link, peer: self.holder });
         self.drain(&sender).await?;
         while !self.machine.is_finished() {

@@ -1,0 +1,92 @@
+//! SIGKILL in the middle of things, then the same again: nothing is lost and nothing is doubled.
+
+use crate::support::program::{self, signal};
+use crate::support::{Client, Cluster, files_below, sample, wait_for};
+
+/// Bytes of a file that takes a while to encode and to upload.
+const FILE_BYTES: usize = 12_000_000;
+
+/// The same command again, and once more: one link, complete, and the bytes it was made of.
+fn assert_goes_on(cluster: &Cluster, client: &Client, content: &[u8]) {
+    let file = client.path("film");
+    let report = client.publish(&file, &[]).report();
+    assert_eq!(report["placement"].as_object().unwrap().len(), 5);
+    assert_eq!(client.publish(&file, &[]).report()["link"], report["link"]);
+    for node in &cluster.nodes {
+        let status = node.status();
+        assert_eq!((status["contents"].as_u64(), status["columns"].as_u64()), (Some(1), Some(1)));
+        assert_eq!(node.partial_columns(), 0);
+    }
+    client.assert_gets(report["link"].as_str().unwrap(), content);
+    assert_eq!(files_below(&client.home().join("staging")), [] as [std::path::PathBuf; 0]);
+}
+
+#[test]
+fn a_publisher_killed_while_it_encodes_goes_on_with_the_same_command() {
+    let cluster = Cluster::start(5);
+    let client = cluster.client();
+    let content = sample("killed encoding", FILE_BYTES);
+    let file = client.file("film", &content);
+    let mut publisher = program::start(client.verb("publish").arg(&file));
+    let staging = client.home().join("staging");
+    wait_for("encoding has begun", || (!files_below(&staging).is_empty()).then_some(()));
+    publisher.kill().unwrap();
+    publisher.wait().unwrap();
+    assert_goes_on(&cluster, &client, &content);
+}
+
+#[test]
+fn a_publisher_killed_while_it_uploads_goes_on_with_the_same_link() {
+    let cluster = Cluster::start(5);
+    let client = cluster.client();
+    let content = sample("killed uploading", FILE_BYTES);
+    let file = client.file("film", &content);
+    let mut publisher = program::start(client.verb("publish").arg(&file));
+    let staging = client.home().join("staging");
+    wait_for("encoding has begun", || (!files_below(&staging).is_empty()).then_some(()));
+    // One holder hangs, so that the publisher can't be done before it is killed.
+    let (hanging, others) = cluster.nodes.split_last().unwrap();
+    signal(hanging.process(), "STOP");
+    wait_for("a column is stored", || {
+        others.iter().any(|node| node.status()["columns"] == 1).then_some(())
+    });
+    publisher.kill().unwrap();
+    assert!(!publisher.wait().unwrap().success(), "it was done before it was killed");
+    signal(hanging.process(), "CONT");
+    assert_goes_on(&cluster, &client, &content);
+}
+
+#[test]
+fn a_holder_killed_in_mid_write_serves_its_sealed_columns_when_it_is_back() {
+    let mut cluster = Cluster::start(5);
+    let client = cluster.client();
+    let sealed = sample("sealed", 150_000);
+    let sealed_link = client.publish_link(&client.file("sealed", &sealed));
+    let content = sample("mid-write", FILE_BYTES);
+    let file = client.file("film", &content);
+
+    let publisher = program::start(client.verb("publish").arg(&file));
+    let victim = cluster.nodes.last_mut().unwrap();
+    wait_for("a column is on its way in", || (victim.partial_columns() > 0).then_some(()));
+    victim.kill();
+    assert_eq!(victim.partial_columns(), 1, "it was not in mid-write");
+    // What the dead one does not take, the others do.
+    let report = program::finish(publisher).report();
+    let victim = cluster.nodes.last_mut().unwrap();
+    let placement = report["placement"].as_object().unwrap();
+    assert_eq!(placement.len(), 5);
+    assert!(placement.values().all(|peer| *peer != *victim.peer), "{report}");
+
+    victim.restart();
+    let status = victim.status();
+    assert_eq!((status["columns"].as_u64(), status["damaged_columns"].as_u64()), (Some(1), Some(0)));
+    cluster.wait_until_known(4);
+    let link = report["link"].as_str().unwrap();
+    assert_eq!(cluster.client().repair(link).report()["live_columns"], 5);
+    client.assert_gets(link, &content);
+
+    // Three columns of the first content are needed, so the one that is back must serve its own.
+    cluster.nodes[2].kill();
+    cluster.nodes[3].kill();
+    client.assert_gets(&sealed_link, &sealed);
+}

@@ -1,0 +1,96 @@
+//! Holders without room: the columns go elsewhere, or the publisher is told.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Cluster, sample};
+
+#[track_caller]
+fn assert_placed_elsewhere(cluster: &mut Cluster, full: usize, bytes: usize) {
+    let client = cluster.client();
+    let content = sample("no room", bytes);
+    let report = client.publish(&client.file("film", &content), &[]).report();
+    let full = &cluster.nodes[full];
+    let placement = report["placement"].as_object().unwrap();
+    assert_eq!(placement.len(), 5);
+    assert!(placement.values().all(|peer| *peer != *full.peer), "{report}");
+    client.assert_gets(report["link"].as_str().unwrap(), &content);
+    // It goes on with what it has room for.
+    assert!(full.is_alive());
+    assert_eq!(full.status()["columns"], 0);
+    let small = sample("room", 1000);
+    let report = client.publish(&client.file("small", &small), &[]).report();
+    client.assert_gets(report["link"].as_str().unwrap(), &small);
+}
+
+#[test]
+fn a_holder_over_its_quota_is_left_out() {
+    let mut cluster = Cluster::start_with(5, |index, node| {
+        if index == 3 {
+            node.arguments = vec!["--quota-bytes=100kB".to_owned()];
+        }
+    });
+    assert_placed_elsewhere(&mut cluster, 3, 1_000_000);
+}
+
+#[test]
+fn a_holder_that_can_write_no_more_is_replaced_in_mid_upload() {
+    // 2 MiB a file, and columns of more than that.
+    let mut cluster = Cluster::start_with(5, |index, node| {
+        if index == 3 {
+            node.file_blocks_max = Some(4096);
+        }
+    });
+    assert_placed_elsewhere(&mut cluster, 3, 9_000_000);
+    assert!(cluster.nodes[3].log().contains("no space left"), "{}", cluster.nodes[3].log());
+}
+
+#[test]
+fn a_holder_on_a_full_file_system_is_replaced_in_mid_upload() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(directory.path(), "size=3m") else {
+        eprintln!("skipped: this user may mount nothing; the limit on file sizes is tested");
+        return;
+    };
+    let mut cluster = Cluster::start_with(5, |index, node| {
+        if index == 3 {
+            node.home = Some(disk.0.join("node"));
+        }
+    });
+    assert_placed_elsewhere(&mut cluster, 3, 9_000_000);
+    assert!(cluster.nodes[3].log().contains("no space left"), "{}", cluster.nodes[3].log());
+    drop(cluster);
+}
+
+#[test]
+fn a_network_without_room_is_told_as_such_and_nothing_is_kept() {
+    let cluster = Cluster::start_with(3, |_, node| {
+        node.arguments = vec!["--quota-bytes=100kB".to_owned()];
+    });
+    let client = cluster.client();
+    let file = client.file("film", &sample("no room at all", 1_000_000));
+    client.publish(&file, &[]).refused(69, "placement");
+    assert_eq!(cluster.columns(), 0);
+    for node in &cluster.nodes {
+        assert_eq!(node.status()["used_bytes"], 0);
+    }
+}
+
+/// A file system of its own, unmounted in the end.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path, options: &str) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        mounted.then(|| Self(at.to_path_buf()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}

@@ -1,0 +1,106 @@
+//! Holders that lie, say nothing, or take for ever: the bytes come from the others, and a liar is
+//! named.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::support::rogue::{Lie, Rogue};
+use crate::support::{Client, Cluster, sample};
+
+/// Four honest nodes and a rogue, with one content on them.
+struct Scene {
+    client: Client,
+    rogue: Rogue,
+    link: String,
+    content: Vec<u8>,
+    _cluster: Cluster,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let cluster = Cluster::start(4);
+        let rogue = Rogue::join(&cluster.nodes[0].address);
+        cluster.wait_until_known(4);
+        let client = cluster.client();
+        let content = sample("liars", 2_000_000);
+        let report = client.publish(&client.file("file", &content), &[]).report();
+        let placement = report["placement"].as_object().unwrap();
+        assert!(placement.values().any(|peer| *peer == rogue.peer.to_string()), "{report}");
+        rogue.wait_for_claim();
+        let link = report["link"].as_str().unwrap().to_owned();
+        Self { client, rogue, link, content, _cluster: cluster }
+    }
+
+    /// Fetch while the rogue does this; what people are told meanwhile.
+    fn fetch_despite(&self, lie: Lie) -> String {
+        self.rogue.tell(lie);
+        let before = self.rogue.requests();
+        let outcome = self.client.assert_gets(&self.link, &self.content);
+        assert!(self.rogue.requests() > before, "nobody asked the rogue");
+        outcome.stderr
+    }
+
+    fn assert_named_for(&self, lie: Lie) {
+        let said = self.fetch_despite(lie);
+        let named = said.lines().any(|line| {
+            line.contains(&self.rogue.peer.to_string()) && line.contains("broke a rule")
+        });
+        assert!(named, "{lie:?}: {said}");
+        assert!(said.contains("does not fit the manifest"), "{lie:?}: {said}");
+    }
+}
+
+/// One test at a time, and one scene for as many as follow each other.
+fn scene() -> MutexGuard<'static, Option<Scene>> {
+    static SCENE: Mutex<Option<Scene>> = Mutex::new(None);
+    let mut scene = SCENE.lock().unwrap_or_else(PoisonError::into_inner);
+    scene.get_or_insert_with(Scene::set);
+    scene
+}
+
+#[track_caller]
+fn with_scene(test: impl FnOnce(&Scene)) {
+    test(scene().as_ref().unwrap());
+}
+
+#[test]
+fn a_holder_that_keeps_to_the_rules_is_not_blamed() {
+    with_scene(|scene| {
+        let said = scene.fetch_despite(Lie::None);
+        assert!(!said.contains("broke a rule"), "{said}");
+    });
+}
+
+#[test]
+fn a_holder_that_flips_a_bit_is_named_and_the_bytes_are_right() {
+    with_scene(|scene| scene.assert_named_for(Lie::FlippedBit));
+}
+
+#[test]
+fn a_holder_that_gives_another_column_is_named_and_the_bytes_are_right() {
+    with_scene(|scene| scene.assert_named_for(Lie::WrongColumn));
+}
+
+#[test]
+fn a_holder_that_gives_a_wrong_proof_is_named_and_the_bytes_are_right() {
+    with_scene(|scene| scene.assert_named_for(Lie::WrongProof));
+}
+
+#[test]
+fn a_holder_that_replays_a_shard_is_named_and_the_bytes_are_right() {
+    with_scene(|scene| scene.assert_named_for(Lie::Replay));
+}
+
+#[test]
+fn a_holder_that_never_answers_is_left_alone() {
+    with_scene(|scene| drop(scene.fetch_despite(Lie::NoAnswer)));
+}
+
+#[test]
+fn a_holder_that_never_greets_is_left_alone() {
+    with_scene(|scene| drop(scene.fetch_despite(Lie::NoGreeting)));
+}
+
+#[test]
+fn a_holder_that_sends_a_byte_a_second_is_left_alone() {
+    with_scene(|scene| drop(scene.fetch_despite(Lie::OneByteASecond)));
+}

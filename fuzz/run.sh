@@ -26,7 +26,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 manifest=$here/Cargo.toml
 
 # Seeds go into the corpus; making them fails if the vectors of the specification do not decode.
-cargo run --quiet --locked --manifest-path "$manifest" --bin seed
+cargo run --quiet --locked --manifest-path "$manifest" --example seed
 RUSTFLAGS="$flags" cargo build --quiet --locked --release --manifest-path "$manifest" \
     --target "$host" --target-dir "$built" --bin "$target"
 

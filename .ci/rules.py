@@ -56,6 +56,53 @@ for path in tracked("*.md"):
         if not re.match(r"[a-z]+:", target) and not (path.parent / target).exists():
             breach(path, f"the link to {target} leads nowhere")
 
+# Every bound of a format stands in its specification with its value, and no other does.
+LIMIT_TABLES = {"crates/pop-wire/src/limits.rs": "spec/wire.md"}
+
+
+def constants(path):
+    """Name and value of each constant: sums, products and shifts of integers and of each other."""
+    text = re.sub(r"//.*", "", path.read_text())
+    found = dict(re.findall(r"pub const (\w+): \w+ =\s*(.+?);", text, re.DOTALL))
+
+    def value(name):
+        terms = re.sub(r"\bas usize\b|(?<=\d)_(?=\d)", "", found[name])
+        return re.sub(r"[A-Z_]{2,}", lambda term: f"({value(term.group())})", terms)
+
+    return {name: eval(value(name), {"__builtins__": {}}) for name in found}
+
+
+for source, document in LIMIT_TABLES.items():
+    code = constants(ROOT / source)
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| ([\d,]+) \|", (ROOT / document).read_text(), re.MULTILINE)
+    table = {name: int(value.replace(",", "")) for name, value in rows}
+    for name in sorted(code.keys() | table.keys()):
+        if code.get(name) != table.get(name):
+            breach(ROOT / document, f"{name} is {table.get(name)} here, {code.get(name)} in {source}")
+
+# A section that is cited must exist. Within a document, and in a `limits.rs` whose head names one,
+# a bare section is that document's own.
+SECTIONS = {
+    path.name: set(re.findall(r"^#+ (\d+(?:\.\d+)*)", path.read_text(), re.MULTILINE))
+    for path in ROOT.glob("spec/*.md")
+}
+CITATION = re.compile(r"(?:`?(?:spec/)?\b([a-z]+\.md)`?,? )?§§?(\d+(?:\.\d+)*)")
+for path in tracked("*.rs") + tracked("*.proto") + tracked("*.md"):
+    name = path.relative_to(ROOT).as_posix()
+    text = path.read_text()
+    own = path.name if name.startswith("spec/") else None
+    if path.name == "limits.rs":
+        head = re.search(r"spec/([a-z]+\.md)", text)
+        own = head.group(1) if head else None
+    # A citation may be broken over two lines of a comment.
+    joined = re.sub(r"\n\s*(?://[/!]?|\*)? ?", " ", text)
+    for document, section in CITATION.findall(joined):
+        document = document or own
+        if document in SECTIONS and section not in SECTIONS[document]:
+            breach(path, f"{document} has no §{section}")
+        elif document and document not in SECTIONS:
+            breach(path, f"cites spec/{document} §{section}, which does not exist")
+
 for line in breaches:
     print(line)
 print(f"{len(breaches)} breaches")

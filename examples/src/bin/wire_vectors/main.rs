@@ -24,7 +24,7 @@ fn main() {
 fn vectors() -> Value {
     let keypair = keypair();
     json!({
-        "about": "Test vectors of spec/wire.md. Bytes are hex, amounts decimal text.",
+        "about": "Test vectors of spec/wire.md. Bytes and amounts are hex.",
         "identity": identity(&keypair),
         "content_id_text": content_id_text(),
         "signed": records::signed(&keypair),

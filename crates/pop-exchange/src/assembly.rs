@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use pop_erasure::VerifiedShard;
 use pop_wire::{ColumnIndex, ColumnSet, Instant};
 
+/// Copies of one column of a segment that may be on their way at once (`spec/exchange.md` §7).
+const COPIES_MAX: usize = 2;
+
 /// One segment that is being collected.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -41,14 +44,14 @@ impl Segment {
         self.needed.saturating_sub(self.shards.len())
     }
 
-    /// Requests to send now, with `extra` beyond what is missing: every late one is backed by
-    /// one more, so there are never more than two copies of what is missing.
+    /// Requests to send now, with `extra` beyond what is missing: one that is late is backed by
+    /// another one, and so is that one once it is late.
     pub(crate) fn wanting(&self, extra: usize) -> usize {
         let missing = self.missing();
         if missing == 0 {
             return 0;
         }
-        (missing + extra + self.late.min(missing)).saturating_sub(self.in_flight)
+        (missing + extra).saturating_sub(self.in_flight - self.late)
     }
 
     pub(crate) fn is_urgent(&self, now: Instant, window_ms: u64) -> bool {
@@ -78,8 +81,10 @@ impl Segment {
         !self.asked.contains_key(&column) && !self.shards.contains_key(&column)
     }
 
-    pub(crate) fn holds(&self, column: ColumnIndex) -> bool {
-        self.shards.contains_key(&column)
+    /// Whether a column is on its way, and one more copy of it may be asked for.
+    pub(crate) fn may_copy(&self, column: ColumnIndex) -> bool {
+        let held = self.shards.contains_key(&column);
+        !held && self.asked.get(&column).is_some_and(|copies| *copies < COPIES_MAX)
     }
 
     pub(crate) fn columns(&self) -> ColumnSet {

@@ -13,9 +13,9 @@ use crate::source::{Source, SourceKind};
 /// Added to a source of the kind that is not preferred now, in microseconds.
 const OTHER_KIND_US: u64 = 500_000;
 
-/// Added to a parity column, in microseconds: a data column needs no decoding, so it is asked
-/// for unless its source is much slower.
-const PARITY_US: u64 = 100_000;
+/// Added to a parity column, in microseconds, with a quarter of its time: a data column needs no
+/// decoding, so it is asked for unless its source is clearly slower.
+const PARITY_US: u64 = 50_000;
 
 /// Added to the lateness of what nothing waits for yet, in milliseconds.
 const RELAXED_MS: u64 = 1_000;
@@ -32,7 +32,7 @@ pub(crate) fn choose(
     let urgent = segment.is_urgent(at.now, at.config.urgent_window_ms);
     let best = sources.iter().filter_map(|(link, source)| {
         let fresh = source.columns.iter().find(|column| segment.lacks(**column));
-        let again = || source.columns.iter().find(|column| hedging && !segment.holds(**column));
+        let again = || source.columns.iter().find(|column| hedging && segment.may_copy(**column));
         // A second copy of a column only where no other column is to be had.
         let (column, copies) = match fresh {
             Some(column) => (*column, 0_u8),
@@ -44,7 +44,7 @@ pub(crate) fn choose(
         }
         let mut cost_us = source.finish_us(bytes, at.now, at.best_bytes_per_s);
         if column.get() >= data_columns {
-            cost_us = cost_us.saturating_mul(2).saturating_add(PARITY_US);
+            cost_us = cost_us.saturating_add(cost_us / 4).saturating_add(PARITY_US);
         }
         let preferred = match source.kind {
             SourceKind::Local => true,

@@ -21,6 +21,9 @@ pub enum SourceKind {
 /// Throughput assumed of a source that has not delivered yet, in bytes a second.
 const UNPROVEN_BYTES_PER_S: u64 = 512 * 1024;
 
+/// Requests that such a source may have: who is slow must not get much before that is known.
+const UNPROVEN_REQUESTS: usize = 4;
+
 /// Throughput assumed of a source that comes back from a rest, in bytes a second.
 const PROBATION_BYTES_PER_S: u64 = 8 * 1024;
 
@@ -90,7 +93,13 @@ impl Source {
 
     /// Not left alone. It may still be greeting.
     pub(crate) fn is_live(&self, now: Instant) -> bool {
-        self.rest_until.is_none_or(|until| now >= until)
+        self.rest_until.is_none_or(|until| now >= until) && !self.owes_sign_of_life()
+    }
+
+    /// It came back from a rest, and what was cancelled before is still unanswered: there is no
+    /// need to ask anything more to learn whether it is alive.
+    fn owes_sign_of_life(&self) -> bool {
+        self.probation && self.cancelled > 0
     }
 
     fn is_usable(&self, now: Instant) -> bool {
@@ -105,6 +114,9 @@ impl Source {
         }
         if self.probation {
             return self.in_flight == 0;
+        }
+        if self.kind != SourceKind::Local && !self.throughput.is_known() {
+            return self.in_flight < UNPROVEN_REQUESTS;
         }
         let rate = self.bytes_per_s(now, best);
         let queue_bytes_max = rate.saturating_mul(queue_ms_max) / 1_000;
@@ -136,13 +148,14 @@ impl Source {
         self.throughput.bytes_per_s(self.silent_ms(now))
     }
 
-    /// Time for which something was asked and nothing came, in milliseconds.
+    /// Time for which there was something to answer and nothing came, in milliseconds. What was
+    /// cancelled counts: it is answered too.
     pub(crate) fn silent_ms(&self, now: Instant) -> u64 {
-        if self.in_flight > 0 { now.since_ms(self.progress_at) } else { 0 }
+        if self.in_flight + self.cancelled > 0 { now.since_ms(self.progress_at) } else { 0 }
     }
 
     pub(crate) fn asked(&mut self, bytes: u64, now: Instant) {
-        if self.in_flight == 0 {
+        if self.in_flight + self.cancelled == 0 {
             self.progress_at = now;
         }
         self.in_flight += 1;
@@ -196,6 +209,10 @@ impl Throughput {
             self.bytes /= 2;
             self.ms /= 2;
         }
+    }
+
+    fn is_known(&self) -> bool {
+        self.bytes > 0
     }
 
     fn bytes_per_s(&self, silent_ms: u64) -> Option<u64> {

@@ -101,6 +101,7 @@ impl Fetcher {
                 if let Some(source) = self.sources.get_mut(&from) {
                     source.cancelled -= 1;
                     source.cancelled_bytes -= bytes;
+                    source.answered(self.now);
                 }
                 self.cancelled.remove(&id);
                 self.dirty |= self.short_of_room;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pop_wire::message::{Credit, GetShard};
-use pop_wire::{ColumnSet, Message, RequestId, SegmentIndex};
+use pop_wire::{ColumnIndex, ColumnSet, Message, RequestId, SegmentIndex};
 
 use super::{Event, Fetcher, Flight, Output};
 use crate::assembly::Segment;
@@ -153,6 +153,9 @@ impl Fetcher {
                 SourceKind::Masternode => self.config.masternode_no_progress_ms,
                 SourceKind::Viewer => self.config.viewer_no_progress_ms,
             };
+            if source.in_flight + source.cancelled == 0 || !source.is_live(now) {
+                continue;
+            }
             let silent_ms = source.silent_ms(now);
             source.strikes = silent_ms / limit_ms.max(1);
             let others = self.progress_at > source.progress_at.after_ms(limit_ms);

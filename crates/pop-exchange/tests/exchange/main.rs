@@ -1,0 +1,15 @@
+//! The machines in virtual time: one file a behaviour, over a seeded pair ([`pair`]) or a seeded
+//! network ([`world`]).
+
+mod film;
+mod pair;
+mod trace;
+mod world;
+
+mod eight_of_twenty_seven_sources_vanish;
+mod liars_are_named_and_dropped;
+mod limits_hold;
+mod same_seed_same_trace;
+mod shards_are_fetched;
+mod slow_sources;
+mod uploads;

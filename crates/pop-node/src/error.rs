@@ -20,7 +20,7 @@ pub enum NodeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The link is no link.
-    #[error("link: {0}")]
+    #[error(transparent)]
     Link(#[from] LinkError),
     /// The link has no key, and reading needs one.
     #[error("link: it names the content but carries no key")]
@@ -64,7 +64,7 @@ pub enum NodeError {
         source: io::Error,
     },
     /// k and n can't be used, or the network is too small for any.
-    #[error("geometry: {0}")]
+    #[error(transparent)]
     Geometry(#[from] GeometryError),
     /// The content can't be encoded.
     #[error("encode: {0}")]
@@ -228,22 +228,32 @@ impl NodeError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Link(_) => "a link looks like pop:<52 characters>?k=<52 characters>; copy it whole",
+            Self::Link(_) => {
+                "a link looks like pop:<52 characters>?k=<52 characters>; copy it whole"
+            }
             Self::KeyMissing => "ask whoever gave you the link for the part after `?k=`",
-            Self::WrongKey { .. } => "copy the link again; a single wrong character changes the key",
-            Self::Range { .. } => "give --range A-B with A and B inside the content, counted from 0",
+            Self::WrongKey { .. } => {
+                "copy the link again; a single wrong character changes the key"
+            }
+            Self::Range { .. } => {
+                "give --range A-B with A and B inside the content, counted from 0"
+            }
             Self::Input { .. } => "check the path and its permissions",
             Self::InputChanged { .. } => "publish it again when nothing writes to it any more",
             Self::TooFewNodes { .. } | Self::Geometry(_) => {
                 "name more bootstrap peers with --bootstrap, or wait until more masternodes joined"
             }
-            Self::UnknownContent { .. } => "check the link, and that --bootstrap leads into its network",
+            Self::UnknownContent { .. } => {
+                "check the link, and that --bootstrap leads into its network"
+            }
             Self::TooFewHolders { .. } => {
                 "try again later: the content is whole again as soon as enough holders are back"
             }
             Self::NotPlaced { .. } => "run the same command again: it uploads only what is missing",
-            Self::Equivocation { .. } => "keep the proof: anybody can check it, and it costs the \
-                                          publisher's collateral",
+            Self::Equivocation { .. } => {
+                "keep the proof: anybody can check it, and it costs the \
+                                          publisher's collateral"
+            }
             Self::Bootstrap { .. } => "check --bootstrap: /ip4/…/tcp/4700/p2p/<peer id>",
             Self::NoNode { .. } => "start one with `pop-node run`, or give its --http-listen",
             Self::Listen { .. } => "another program may use the port; choose one with --listen",

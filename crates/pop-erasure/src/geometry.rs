@@ -201,7 +201,8 @@ fn loss_probability(nodes: u32, n: u16, lost: u32, tolerated: u16) -> f64 {
     let tail: f64 = (u32::from(tolerated) + 1..=n.min(lost))
         .filter(|hit| n - hit <= kept)
         .map(|hit| (ln_binomial(lost, hit) + ln_binomial(kept, n - hit) - all).exp())
-        .sum();
+        // Not `sum`: that of no terms at all is negative zero.
+        .fold(0.0, |sum, term| sum + term);
     tail.min(1.0)
 }
 

@@ -1,5 +1,6 @@
 //! The acts of the demo, in order.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::clock::{self, monotonic_now};
 use crate::error::NodeError;
+use crate::fetch::Pace;
 use crate::node::Node;
 use crate::publish::{PublishOptions, Published};
 use crate::settings::Settings;
@@ -139,7 +141,8 @@ impl Stage {
         let (position_sender, mut position) = watch::channel(Position::default());
         let playing = player::play(&film, &position_sender);
         tokio::pin!(playing);
-        let victims = self.draw_lots(usize::try_from(self.options.victims()).unwrap_or(usize::MAX))?;
+        let victims =
+            self.draw_lots(usize::try_from(self.options.victims()).unwrap_or(usize::MAX))?;
         let kill_at = film.duration.mul_f64(KILL_AFTER_SHARE);
         let mut killed = 0;
         let kill_time = tokio::time::sleep(kill_at);
@@ -232,13 +235,28 @@ impl Stage {
     pub async fn repair(&mut self) -> Result<u32, NodeError> {
         self.board.phase("Repairing to full redundancy");
         let content = self.published()?.content;
-        let repaired = self.client.repair(content, |_| {}).await?;
+        let repaired = match self.client.repair(content, |_| {}).await {
+            // Three or four nodes, some of them dead, have no room: none may reach k columns.
+            Err(NodeError::Placement(error)) => {
+                self.board.say(format!("Nothing can be repaired: {error}"));
+                repair::Repaired { restored: BTreeMap::new(), holdings: self.living_holdings()? }
+            }
+            repaired => repaired?,
+        };
         let count = |columns: usize| u32::try_from(columns).unwrap_or(u32::MAX);
         self.report.repaired_columns = count(repaired.restored.len());
         self.report.redundancy_after_repair = count(repaired.live_columns().len());
         self.draw_nodes(&repaired.holdings);
         self.kill_what_placement_survives(content, &repaired).await?;
         Ok(self.report.repaired_columns)
+    }
+
+    /// What the nodes that are alive were given when the film was published.
+    fn living_holdings(&self) -> Result<Vec<(PeerId, ColumnSet)>, NodeError> {
+        let alive = |peer| self.masternodes.iter().any(|it| it.peer == peer && it.is_alive());
+        let mut holdings = holdings_of(self.published()?);
+        holdings.retain(|(peer, _)| alive(*peer));
+        Ok(holdings)
     }
 
     /// Kill as many nodes as the repaired placement survives, those that hurt most.
@@ -285,13 +303,14 @@ impl Stage {
     }
 
     async fn fetch_whole(&self) -> Result<bool, NodeError> {
-        let film = self.film()?;
-        let mut response = http_client::get(film.gateway, &film.path, None).await?;
+        let content = self.client.open(&self.published()?.link).await?;
+        let pieces = content.read(0..content.length_bytes(), Pace::Bulk)?;
+        let mut pieces = std::pin::pin!(pieces);
         let mut hasher = blake3::Hasher::new();
-        while let Some(piece) = response.next().await? {
-            hasher.update(&piece);
+        while let Some(piece) = pieces.next().await {
+            hasher.update(&piece?);
         }
-        Ok(hasher.finalize() == film.digest)
+        Ok(hasher.finalize() == self.film()?.digest)
     }
 
     async fn find_all_masternodes(&self) -> Result<(), NodeError> {
@@ -459,7 +478,7 @@ fn random_below(limit: u64) -> Result<u64, NodeError> {
 }
 
 fn holdings_of(published: &Published) -> Vec<(PeerId, ColumnSet)> {
-    let mut holdings = std::collections::BTreeMap::<PeerId, ColumnSet>::new();
+    let mut holdings = BTreeMap::<PeerId, ColumnSet>::new();
     for (column, peer) in &published.placement {
         holdings.entry(*peer).or_default().insert(*column);
     }

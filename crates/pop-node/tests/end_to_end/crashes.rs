@@ -79,7 +79,10 @@ fn a_holder_killed_in_mid_write_serves_its_sealed_columns_when_it_is_back() {
 
     victim.restart();
     let status = victim.status();
-    assert_eq!((status["columns"].as_u64(), status["damaged_columns"].as_u64()), (Some(1), Some(0)));
+    assert_eq!(
+        (status["columns"].as_u64(), status["damaged_columns"].as_u64()),
+        (Some(1), Some(0))
+    );
     cluster.wait_until_known(4);
     let link = report["link"].as_str().unwrap();
     assert_eq!(cluster.client().repair(link).report()["live_columns"], 5);

@@ -86,7 +86,10 @@ fn the_demo_reports_every_field_and_leaves_no_process() {
     assert_eq!((&report["nodes"], &report["killed"]), (&Value::from(5), &Value::from(2)));
     assert_eq!((&report["k"], &report["n"]), (&Value::from(3), &Value::from(5)));
     assert_eq!(report["bytes"], 1_000_000);
-    assert_eq!((&report["identical"], &report["second_fetch_identical"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (&report["identical"], &report["second_fetch_identical"]),
+        (&true.into(), &true.into())
+    );
     assert_eq!(report["repaired_columns"], 2);
     assert_eq!(report["redundancy_after_repair"], 5);
     for number in ["stalls", "stall_ms", "seek_p95_ms", "first_byte_ms"] {
@@ -99,7 +102,7 @@ fn the_demo_reports_every_field_and_leaves_no_process() {
 }
 
 #[test]
-fn an_empty_film_of_one_byte_or_none_is_shown_too() {
+fn a_film_of_one_byte_or_none_is_shown_too_though_three_nodes_leave_no_room_for_repair() {
     let directory = tempfile::tempdir().unwrap();
     for bytes in [0, 1] {
         let file = directory.path().join("film");
@@ -110,6 +113,9 @@ fn an_empty_film_of_one_byte_or_none_is_shown_too() {
         assert_eq!(report["bytes"], bytes);
         assert_eq!(report["identical"], true);
         assert_eq!(report["second_fetch_identical"], true);
+        assert_eq!((&report["k"], &report["n"]), (&Value::from(2), &Value::from(3)));
+        assert_eq!(report["repaired_columns"], 0);
+        assert_eq!(report["redundancy_after_repair"], 2);
     }
 }
 

@@ -15,6 +15,8 @@ fn survives(bytes: usize, segments: u64) {
     assert_eq!((report["k"].as_u64(), report["n"].as_u64()), (Some(3), Some(5)));
     assert_eq!(report["segments"], segments);
     assert_eq!(report["placement"].as_object().unwrap().len(), 5);
+    assert_eq!(report["survives_any_29_57_percent"], true);
+    assert_eq!(report["loss_probability_at_random_29_57_percent"].to_string(), "0.0");
     client.assert_gets(report["link"].as_str().unwrap(), &content);
 }
 

@@ -48,7 +48,7 @@ fn a_holder_that_can_write_no_more_is_replaced_in_mid_upload() {
 #[test]
 fn a_holder_on_a_full_file_system_is_replaced_in_mid_upload() {
     let directory = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(directory.path(), "size=3m") else {
+    let Some(disk) = SmallDisk::mount(directory.path(), "size=2m") else {
         eprintln!("skipped: this user may mount nothing; the limit on file sizes is tested");
         return;
     };

@@ -3,8 +3,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::support::cluster::Masternode;
 use crate::support::rogue::{Lie, Rogue};
-use crate::support::{Client, Cluster, sample};
+use crate::support::{Client, Cluster, http, program, sample, wait_for};
 
 /// Four honest nodes and a rogue, with one content on them.
 struct Scene {
@@ -12,7 +13,7 @@ struct Scene {
     rogue: Rogue,
     link: String,
     content: Vec<u8>,
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 impl Scene {
@@ -27,16 +28,31 @@ impl Scene {
         assert!(placement.values().any(|peer| *peer == rogue.peer.to_string()), "{report}");
         rogue.wait_for_claim();
         let link = report["link"].as_str().unwrap().to_owned();
-        Self { client, rogue, link, content, _cluster: cluster }
+        Self { client, rogue, link, content, cluster }
     }
 
     /// Fetch while the rogue does this; what people are told meanwhile.
     fn fetch_despite(&self, lie: Lie) -> String {
+        let output = self.client.path("fetched");
+        let mut get = self.client.verb("get");
+        get.arg(&self.link).arg("-o").arg(&output);
+        let get = self.while_needed(lie, || program::start(&mut get));
+        let outcome = program::finish(get);
+        outcome.report();
+        assert!(std::fs::read(&output).unwrap() == self.content, "the bytes differ");
+        outcome.stderr
+    }
+
+    /// Start something that needs the rogue, because two of the honest ones hang until it was
+    /// asked.
+    fn while_needed<T>(&self, lie: Lie, start: impl FnOnce() -> T) -> T {
         self.rogue.tell(lie);
         let before = self.rogue.requests();
-        let outcome = self.client.assert_gets(&self.link, &self.content);
-        assert!(self.rogue.requests() > before, "nobody asked the rogue");
-        outcome.stderr
+        let hanging = Hanging::new(&self.cluster.nodes[2..]);
+        let started = start();
+        wait_for("the rogue is asked", || (self.rogue.requests() > before).then_some(()));
+        drop(hanging);
+        started
     }
 
     fn assert_named_for(&self, lie: Lie) {
@@ -46,6 +62,23 @@ impl Scene {
         });
         assert!(named, "{lie:?}: {said}");
         assert!(said.contains("does not fit the manifest"), "{lie:?}: {said}");
+    }
+}
+
+/// Processes that are stopped until this is dropped.
+struct Hanging(Vec<u32>);
+
+impl Hanging {
+    fn new(nodes: &[Masternode]) -> Self {
+        let processes: Vec<u32> = nodes.iter().map(Masternode::process).collect();
+        processes.iter().for_each(|process| program::signal(*process, "STOP"));
+        Self(processes)
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|process| program::signal(*process, "CONT"));
     }
 }
 
@@ -103,4 +136,22 @@ fn a_holder_that_never_greets_is_left_alone() {
 #[test]
 fn a_holder_that_sends_a_byte_a_second_is_left_alone() {
     with_scene(|scene| drop(scene.fetch_despite(Lie::OneByteASecond)));
+}
+
+#[test]
+fn a_gateway_counts_a_liar_among_the_faults() {
+    with_scene(|scene| {
+        let gateway = scene.cluster.nodes[1].http;
+        let faults = || scene.cluster.nodes[1].status()["peer_faults"].as_u64().unwrap();
+        let before = faults();
+        let path = format!("/content/{}", scene.link.strip_prefix("pop:").unwrap());
+        let fetch = move || std::thread::spawn(move || http::get(gateway, &path, &[]));
+        let answer = scene.while_needed(Lie::FlippedBit, fetch).join().unwrap();
+        assert!(answer.status == 200 && answer.body == scene.content, "{}", answer.status);
+        assert!(faults() > before);
+        let metrics = http::get(gateway, "/metrics", &[]).body;
+        let metrics = String::from_utf8(metrics).unwrap();
+        let line = format!("pop_peer_faults_total {}", faults());
+        assert!(metrics.contains(&line), "{metrics}");
+    });
 }

@@ -32,7 +32,8 @@ async fn a_program_publishes_reads_and_repairs_with_nodes_of_its_own() -> Result
     }
     let bootstrap: Vec<_> = masternodes.iter().flat_map(Node::addresses).collect();
     let keypair = Keypair::from_secret_bytes(&[5; 32])?;
-    let client = Node::client(keypair, settings(directory.path().join("client"), &bootstrap)).await?;
+    let client =
+        Node::client(keypair, settings(directory.path().join("client"), &bootstrap)).await?;
     assert_eq!(client.find_masternodes().await, 3);
 
     let content = sample("library", 200_000);

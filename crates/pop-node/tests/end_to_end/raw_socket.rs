@@ -31,7 +31,8 @@ fn garbage_on_the_listening_port_does_no_harm() {
     let port = cluster.nodes[1].address.split('/').nth(4).unwrap().parse::<u16>().unwrap();
     let garbage = sample("garbage", 1 << 20);
     let greeting = b"\x13/multistream/1.0.0\n";
-    for start in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", greeting, b"\x13/multistream/1.0.0\n\x07/noise\n"]
+    for start in
+        [&b""[..], b"GET / HTTP/1.1\r\n\r\n", greeting, b"\x13/multistream/1.0.0\n\x07/noise\n"]
     {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -40,7 +41,9 @@ fn garbage_on_the_listening_port_does_no_harm() {
         let mut answer = Vec::new();
         let ended = stream.read_to_end(&mut answer);
         assert!(
-            ended.as_ref().map_or_else(|e| e.kind() == std::io::ErrorKind::ConnectionReset, |_| true),
+            ended
+                .as_ref()
+                .map_or_else(|e| e.kind() == std::io::ErrorKind::ConnectionReset, |_| true),
             "the node did not hang up: {ended:?}"
         );
     }

@@ -40,8 +40,9 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 /// Every file below a directory.
 pub(crate) fn files_below(directory: &Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let below = entries.flatten().map(|entry| entry.path()).flat_map(|path| {
-        if path.is_dir() { files_below(&path) } else { vec![path] }
-    });
+    let below = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] });
     below.collect()
 }

@@ -16,7 +16,7 @@ use super::{http, wait_for};
 /// Masternode processes that know each other. They end with it, and with this process.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Masternode>,
-    directory: TempDir,
+    _directory: TempDir,
 }
 
 impl Cluster {
@@ -35,7 +35,7 @@ impl Cluster {
             let home = directory.path().join(format!("node-{index}"));
             nodes.push(Masternode::start(home, bootstrap, peculiarity));
         }
-        let cluster = Self { nodes, directory };
+        let cluster = Self { nodes, _directory: directory };
         cluster.wait_until_known(count - 1);
         cluster
     }
@@ -71,16 +71,7 @@ impl Cluster {
         Client::new(self.bootstrap())
     }
 
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    /// The node of that peer id.
-    pub(crate) fn node(&mut self, peer: &str) -> &mut Masternode {
-        self.nodes.iter_mut().find(|node| node.peer == peer).unwrap()
-    }
-
-    /// Columns that all living nodes hold, and of how many contents the fullest holds some.
+    /// Columns that all living nodes hold.
     pub(crate) fn columns(&self) -> u64 {
         let living = self.nodes.iter().filter(|node| node.is_alive());
         living.map(|node| node.status()["columns"].as_u64().unwrap()).sum()
@@ -104,6 +95,7 @@ pub(crate) struct Masternode {
     pub(crate) address: String,
     pub(crate) http: SocketAddr,
     pub(crate) home: PathBuf,
+    log: PathBuf,
     bootstrap: Option<String>,
     peculiarity: Peculiarity,
     child: Option<Child>,
@@ -115,6 +107,7 @@ impl Masternode {
             peer: String::new(),
             address: String::new(),
             http: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log: home.with_extension("log"),
             home: peculiarity.home.clone().unwrap_or(home),
             bootstrap,
             peculiarity,
@@ -133,7 +126,7 @@ impl Masternode {
 
     fn start_process(&mut self, listen: &str) {
         std::fs::create_dir_all(&self.home).unwrap();
-        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = self.command();
         command
             .args(["run", "--init", "--json", "--exit-on-stdin-eof"])
@@ -200,12 +193,8 @@ impl Masternode {
         http::get(self.http, "/api/v1/status", &[]).json()
     }
 
-    fn log_path(&self) -> PathBuf {
-        self.home.with_extension("log")
-    }
-
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Files of columns that are on their way in.

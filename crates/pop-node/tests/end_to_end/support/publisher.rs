@@ -30,23 +30,27 @@ impl Inconsistent {
     pub(crate) fn new(plaintext: &[u8], geometry: Geometry, forged: SegmentIndex) -> Self {
         let (key, salt) = (ContentKey::from_bytes([7; 32]), [9; 32]);
         let segments = encode(plaintext, geometry, &key, salt);
-        let shards: Vec<Vec<Bytes>> = segments.iter().map(|segment| {
-            let columns = ColumnIndex::first(geometry.n());
-            let mut shards: Vec<Bytes> =
-                columns.map(|column| segment.shard(column).unwrap()).collect();
-            if segment.segment() == forged {
-                let mut first = shards[0].to_vec();
-                first[0] ^= 1;
-                shards[0] = first.into();
-            }
-            shards
-        }).collect();
+        let shards: Vec<Vec<Bytes>> = segments
+            .iter()
+            .map(|segment| {
+                let columns = ColumnIndex::first(geometry.n());
+                let mut shards: Vec<Bytes> =
+                    columns.map(|column| segment.shard(column).unwrap()).collect();
+                if segment.segment() == forged {
+                    let mut first = shards[0].to_vec();
+                    first[0] ^= 1;
+                    shards[0] = first.into();
+                }
+                shards
+            })
+            .collect();
         let trees: Vec<MerkleTree> = shards
             .iter()
             .map(|of| MerkleTree::new(of.iter().map(|shard| shard_hash(shard)).collect()))
             .collect();
         let leaves = segments.iter().zip(&trees);
-        let leaves = leaves.map(|(it, tree)| segment_leaf(it.segment(), it.shard_bytes(), &tree.root()));
+        let leaves =
+            leaves.map(|(it, tree)| segment_leaf(it.segment(), it.shard_bytes(), &tree.root()));
         let whole = MerkleTree::new(leaves.collect());
         let publisher = Keypair::from_secret_bytes(&[3; 32]).unwrap();
         let salt = pop_wire::Digest(salt);

@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::error::NodeError;
-use crate::links::{self, LinkEvent, LinkSender};
 use crate::holdings::{self, KnownHolder};
+use crate::links::{self, LinkEvent, LinkSender};
 use crate::network::{Finding, Unreachable};
 use crate::node::Inner;
 use crate::transport;
@@ -41,11 +41,7 @@ const HOLDERS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub(crate) enum Wish {
     /// These segments from now on, the first needed by then.
-    Want {
-        segments: Range<u64>,
-        first_deadline: Option<Instant>,
-        segment_duration_ms: u64,
-    },
+    Want { segments: Range<u64>, first_deadline: Option<Instant>, segment_duration_ms: u64 },
     /// A segment's shards are dropped.
     Release(SegmentIndex),
 }
@@ -312,7 +308,9 @@ impl Driver {
     fn on_link(&mut self, link: LinkId, event: LinkEvent) {
         match event {
             LinkEvent::Message(message) => {
-                self.inner.stats.fetched(message.payload_bytes());
+                if let Some((peer, _)) = self.links.get(&link) {
+                    self.inner.stats.fetched(*peer, message.payload_bytes());
+                }
                 self.handle(Input::Message { link, message });
             }
             LinkEvent::Flushed(_) => {}

@@ -118,8 +118,7 @@ impl Context {
             _ => "debug,pop_node=trace",
         };
         let filter = EnvFilter::try_from_env("POP_LOG").unwrap_or_else(|_| default.into());
-        let logs =
-            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         // A second call (the demo's own node after the command's) keeps the first subscriber.
         let _already_set = match settings.log_format {
             LogFormat::Text => logs.try_init(),

@@ -35,13 +35,7 @@ pub struct DemoOptions {
 impl Default for DemoOptions {
     /// The bundled clip on 27 nodes, 29.57 % killed.
     fn default() -> Self {
-        Self {
-            file: None,
-            nodes: 27,
-            kill_basis_points: 2957,
-            pace_bit_s: 8_000_000,
-            http_port: 0,
-        }
+        Self { file: None, nodes: 27, kill_basis_points: 2957, pace_bit_s: 8_000_000, http_port: 0 }
     }
 }
 

@@ -216,8 +216,7 @@ impl OpenContents {
             let oldest = contents.iter().min_by_key(|(_, it)| it.used).map(|(id, _)| *id);
             oldest.and_then(|id| contents.remove(&id));
         }
-        let remembered =
-            Remembered { content, found, idle: Vec::new(), used: monotonic_now() };
+        let remembered = Remembered { content, found, idle: Vec::new(), used: monotonic_now() };
         contents.insert(remembered.content.id(), remembered);
     }
 

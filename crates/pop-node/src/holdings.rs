@@ -45,8 +45,7 @@ pub(crate) async fn holders(
     content: ContentId,
     masternodes: &[Verified<MasternodeRecord>],
 ) -> Vec<KnownHolder> {
-    let peers: Vec<_> =
-        masternodes.iter().map(|record| (record.peer, addresses(record))).collect();
+    let peers: Vec<_> = masternodes.iter().map(|record| (record.peer, addresses(record))).collect();
     let held = holdings(inner, content, peers).await;
     let holder = |record: &Verified<MasternodeRecord>| {
         let columns = *held.get(&record.peer).filter(|columns| !columns.is_empty())?;

@@ -47,8 +47,10 @@ pub(crate) async fn get(
     path: &str,
     range: Option<RangeInclusive<u64>>,
 ) -> Result<Response, NodeError> {
-    let unreachable =
-        |error: std::io::Error| NodeError::NoNode { address: address.to_string(), reason: error.to_string() };
+    let unreachable = |error: std::io::Error| NodeError::NoNode {
+        address: address.to_string(),
+        reason: error.to_string(),
+    };
     let stream = TcpStream::connect(address).await.map_err(unreachable)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -76,6 +78,9 @@ pub(crate) async fn get(
     }
 }
 
-fn failed(action: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> NodeError {
+fn failed(
+    action: &'static str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> NodeError {
     NodeError::Io { action, source: std::io::Error::other(error) }
 }

@@ -1,4 +1,4 @@
-//! The reference node of POP: sockets, disk, HTTP and command line around the protocol crates.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

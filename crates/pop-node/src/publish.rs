@@ -140,8 +140,7 @@ impl Node {
         let work = Work { inner: &self.inner, source, journal, options };
         let held = work.held(&begun, &masternodes).await;
         let (content, staging) = work.encode(wanted, &begun, &held, &mut progress).await?;
-        let placement =
-            work.place(&content, staging, held, &masternodes, &mut progress).await?;
+        let placement = work.place(&content, staging, held, &masternodes, &mut progress).await?;
         let geometry = content.layout().geometry();
         let key = ContentKey::from_bytes(*begun.content_key);
         Ok(Published {

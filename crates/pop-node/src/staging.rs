@@ -98,9 +98,7 @@ impl Staging {
         let payload_bytes = to_usize(self.layout.shard_bytes(segment).unwrap_or_default());
         let path_bytes = self.layout.segment_path_length(column) * HASH_BYTES;
         let mut record = BytesMut::zeroed(payload_bytes + path_bytes);
-        self.file
-            .read_exact_at(&mut record, self.offset(segment, column))
-            .map_err(failed())?;
+        self.file.read_exact_at(&mut record, self.offset(segment, column)).map_err(failed())?;
         let content_path_bytes = self.layout.content_path_length(segment) * HASH_BYTES;
         let mut content_path = vec![0; content_path_bytes];
         self.file

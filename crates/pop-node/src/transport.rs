@@ -55,11 +55,7 @@ pub(crate) fn build(
         .with_max_established(Some(settings.links_max.saturating_mul(2)));
     let swarm = SwarmBuilder::with_existing_identity(to_libp2p_keypair(keypair))
         .with_tokio()
-        .with_tcp(
-            tcp::Config::default().nodelay(true),
-            noise::Config::new,
-            yamux::Config::default,
-        )
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .map_err(|error| listen_error("tcp", &error))?
         .with_quic()
         .with_behaviour(|key| {

@@ -123,10 +123,8 @@ async fn write_file(
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let scratch = tempfile::Builder::new()
-        .prefix(".pop-get-")
-        .tempfile_in(directory)
-        .map_err(failed)?;
+    let scratch =
+        tempfile::Builder::new().prefix(".pop-get-").tempfile_in(directory).map_err(failed)?;
     let mut file = tokio::fs::File::from_std(scratch.reopen().map_err(failed)?);
     copy(content, range, &mut file, quiet).await.map_err(|error| error.named(path))?;
     file.sync_all().await.map_err(failed)?;

@@ -28,7 +28,9 @@ impl Init {
             println!("peer    {peer}");
             println!("wallet  {wallet}");
             println!("data    {}", settings.data_dir.display());
-            println!("\nidentity.key in there is node and wallet in one: back it up, show it nobody.");
+            println!(
+                "\nidentity.key in there is node and wallet in one: back it up, show it nobody."
+            );
             println!("Next: `pop-node run --bootstrap /ip4/…/tcp/4700/p2p/…`");
         }
         Ok(())

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::http_client;
 use crate::clock::monotonic_now;
 use crate::error::NodeError;
+use crate::http_client;
 
 /// Media that a player wants to have before it starts, and again after a stall.
 const START_BUFFER: Duration = Duration::from_millis(500);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use pop_erasure::{Content, ContentKey, DecodeError, Decoder, VerifiedShard};
-use pop_wire::SegmentIndex;
+use pop_wire::{Instant, SegmentIndex};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -109,7 +109,8 @@ impl Reader<'_> {
         let slices: Vec<_> = layout.slices(range).collect();
         let (Some(first), Some(last)) = (slices.first(), slices.last()) else { return Ok(()) };
         let wanted = first.segment.0..last.segment.0 + 1;
-        self.want(wanted.clone(), pace);
+        let schedule = Schedule::start(self.lease.content, wanted.start, pace, self.now());
+        self.want(wanted.clone(), &schedule);
         for slice in &slices {
             let plaintext = self.segment(slice.segment).await?;
             let piece = plaintext.slice(slice.range.clone());
@@ -117,23 +118,21 @@ impl Reader<'_> {
                 return Ok(());
             }
             self.lease.tell(Wish::Release(slice.segment));
-            if pace == Pace::Playback {
-                self.want(slice.segment.0 + 1..wanted.end, pace);
+            if schedule.is_some() {
+                self.want(slice.segment.0 + 1..wanted.end, &schedule);
             }
         }
         Ok(())
     }
 
-    fn want(&self, segments: Range<u64>, pace: Pace) {
-        let now = self.lease.inner.clock.now();
-        let (first_deadline, segment_duration_ms) = match pace {
-            Pace::Bulk => (None, 0),
-            Pace::Playback => {
-                let duration_ms = segment_duration_ms(self.lease.content);
-                (Some(now.after_ms(FIRST_DEADLINE_MS)), duration_ms)
-            }
-        };
+    fn want(&self, segments: Range<u64>, schedule: &Option<Schedule>) {
+        let first_deadline = schedule.map(|it| it.deadline(segments.start, self.now()));
+        let segment_duration_ms = schedule.map_or(0, |it| it.segment_duration_ms);
         self.lease.tell(Wish::Want { segments, first_deadline, segment_duration_ms });
+    }
+
+    fn now(&self) -> Instant {
+        self.lease.inner.clock.now()
     }
 
     /// The plaintext of one segment, while the following ones arrive and are decoded.
@@ -191,10 +190,8 @@ impl Reader<'_> {
         &mut self,
         decoded: Result<Decoded, tokio::task::JoinError>,
     ) -> Result<(), NodeError> {
-        let failed = |error| NodeError::Io {
-            action: "decode",
-            source: std::io::Error::other(error),
-        };
+        let failed =
+            |error| NodeError::Io { action: "decode", source: std::io::Error::other(error) };
         let (segment, decoder, result) = decoded.map_err(failed)?;
         self.decoders.push(decoder);
         let content = self.lease.content.id();
@@ -214,6 +211,30 @@ impl Reader<'_> {
                 Err(NodeError::Undecryptable { content, segment })
             }
         }
+    }
+}
+
+/// When playback needs which segment, if it goes on from the first one without a pause.
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    started: Instant,
+    first_segment: u64,
+    segment_duration_ms: u64,
+}
+
+impl Schedule {
+    fn start(content: &Content, first_segment: u64, pace: Pace, now: Instant) -> Option<Self> {
+        let segment_duration_ms = segment_duration_ms(content);
+        let schedule = Self { started: now, first_segment, segment_duration_ms };
+        (pace == Pace::Playback).then_some(schedule)
+    }
+
+    /// A reader that runs ahead of playback leaves more and more time; one that paused needs its
+    /// next segment as soon as at the start.
+    fn deadline(&self, segment: u64, now: Instant) -> Instant {
+        let behind = segment.saturating_sub(self.first_segment);
+        let scheduled = self.started.after_ms(behind.saturating_mul(self.segment_duration_ms));
+        scheduled.max(now).after_ms(FIRST_DEADLINE_MS)
     }
 }
 

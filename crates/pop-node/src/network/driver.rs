@@ -123,8 +123,7 @@ impl Driver {
                 else {
                     return;
                 };
-                let _asker_gone =
-                    reply.send(Err(Unreachable { peer, reason: error.to_string() }));
+                let _asker_gone = reply.send(Err(Unreachable { peer, reason: error.to_string() }));
             }
             other => tracing::debug!(?other, "exchange"),
         }
@@ -162,4 +161,3 @@ impl Driver {
         }
     }
 }
-

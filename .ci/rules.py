@@ -57,7 +57,10 @@ for path in tracked("*.md"):
             breach(path, f"the link to {target} leads nowhere")
 
 # Every bound of a format stands in its specification with its value, and no other does.
-LIMIT_TABLES = {"crates/pop-wire/src/limits.rs": "spec/wire.md"}
+LIMIT_TABLES = {
+    "crates/pop-wire/src/limits.rs": "spec/wire.md",
+    "crates/pop-exchange/src/limits.rs": "spec/exchange.md",
+}
 
 
 def constants(path):
@@ -86,7 +89,7 @@ SECTIONS = {
     path.name: set(re.findall(r"^#+ (\d+(?:\.\d+)*)", path.read_text(), re.MULTILINE))
     for path in ROOT.glob("spec/*.md")
 }
-CITATION = re.compile(r"(?:`?(?:spec/)?\b([a-z]+\.md)`?,? )?§§?(\d+(?:\.\d+)*)")
+CITATION = re.compile(r"(?:`?(?:spec/)?\b([a-z]+\.md)[`)]?,? )?§§?(\d+(?:\.\d+)*)")
 for path in tracked("*.rs") + tracked("*.proto") + tracked("*.md"):
     name = path.relative_to(ROOT).as_posix()
     text = path.read_text()

@@ -60,12 +60,16 @@ impl Demo {
         let mut stage = Stage::set_up(options, counted).await?;
         starting.finish_and_clear();
         // An interrupt ends the demo; dropping the stage ends every process of it.
+        let mut interrupted = false;
         let shown = tokio::select! {
             shown = self.show(&mut stage, context.json) => shown,
-            signal = run::wait_for_signal() => signal,
+            signal = run::wait_for_signal() => {
+                interrupted = true;
+                signal
+            }
         };
         let report = stage.report().clone();
-        if shown.is_ok() && !self.exit {
+        if shown.is_ok() && !self.exit && !interrupted {
             eprintln!("The network stays up; watch it at {}", stage.page_url()?);
             eprintln!("Ctrl-C ends it.");
             run::wait_for_signal().await?;

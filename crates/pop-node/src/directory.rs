@@ -34,8 +34,8 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Take a record in if it is genuine, alive and newer than what we have. Tells whether the
-    /// peer was unknown.
+    /// Take a record in if it is genuine, alive and newer than what we have. Tells whether others
+    /// should hear of it: the peer was unknown, or is reached elsewhere now.
     pub(crate) fn insert(&self, signed: Signed<MasternodeRecord>) -> bool {
         let Ok(record) = signed.verify() else {
             tracing::debug!("forged masternode record");
@@ -51,7 +51,9 @@ impl Directory {
         {
             return false;
         }
-        records.insert(record.peer, record).is_none()
+        let moved = known.is_none_or(|known| known.addresses != record.addresses);
+        records.insert(record.peer, record);
+        moved
     }
 
     /// The record of one peer.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,7 +51,8 @@ impl PublishOptions {
     /// # Errors
     /// [`NodeError::Input`]: it can't be read.
     pub fn for_file(path: &Path) -> Result<Self, NodeError> {
-        let unreadable = |source| NodeError::Input { path: path.to_path_buf(), source };
+        open_input(path)?;
+        let unreadable = |source| input_error(path, source);
         let duration_ms = media::duration_ms(path).map_err(unreadable)?.unwrap_or(0);
         let media_type = media::media_type(path).to_owned();
         Ok(Self { media_type, duration_ms, ..Self::default() })
@@ -122,7 +123,7 @@ impl Node {
         mut progress: impl FnMut(PublishProgress),
     ) -> Result<Published, NodeError> {
         // The file must be readable, not only there, before a journal entry names it.
-        File::open(path).map_err(|source| input_error(path, source))?;
+        open_input(path)?;
         let source = SourceFile::at(path)?;
         let masternodes = self.inner.live_masternodes().await;
         let nodes = u32::try_from(masternodes.len()).unwrap_or(u32::MAX);
@@ -358,6 +359,10 @@ impl Encoding {
                 break;
             }
             encoder.advance(read)?;
+            // A file that grows as fast as it is read would never end.
+            if encoder.length_bytes() > self.length_bytes {
+                return Err(NodeError::InputChanged { path: self.path });
+            }
         }
         encoder.end();
         drain(&mut encoder, &staging)?;
@@ -391,6 +396,14 @@ fn drain(encoder: &mut Encoder, staging: &Staging) -> Result<(), NodeError> {
         }
     }
     Ok(())
+}
+
+/// Open a file to be published. A pipe or a device has no length, and opening a pipe may block.
+pub(crate) fn open_input(path: &Path) -> Result<File, NodeError> {
+    let irregular = || std::io::Error::new(ErrorKind::InvalidInput, "expected a regular file");
+    std::fs::metadata(path)
+        .and_then(|it| if it.is_file() { File::open(path) } else { Err(irregular()) })
+        .map_err(|source| input_error(path, source))
 }
 
 fn input_error(path: &Path, source: std::io::Error) -> NodeError {

@@ -19,7 +19,7 @@ use crate::clock::{self, monotonic_now};
 use crate::error::NodeError;
 use crate::fetch::Pace;
 use crate::node::Node;
-use crate::publish::{PublishOptions, Published};
+use crate::publish::{PublishOptions, Published, open_input};
 use crate::settings::Settings;
 use crate::{http_client, repair};
 
@@ -439,8 +439,7 @@ async fn start_client(
 
 fn readable_length(file: &Path) -> Result<u64, NodeError> {
     let unreadable = |source| NodeError::Input { path: file.to_path_buf(), source };
-    let metadata = std::fs::File::open(file).and_then(|it| it.metadata()).map_err(unreadable)?;
-    Ok(metadata.len())
+    Ok(open_input(file)?.metadata().map_err(unreadable)?.len())
 }
 
 fn digest(file: &Path) -> Result<blake3::Hash, NodeError> {

@@ -1,6 +1,7 @@
 //! SIGKILL in the middle of things, then the same again: nothing is lost and nothing is doubled.
 
-use crate::support::program::{self, signal};
+use crate::support::cluster::Hanging;
+use crate::support::program;
 use crate::support::{Client, Cluster, files_below, sample, wait_for};
 
 /// Bytes of a file that takes a while to encode and to upload.
@@ -46,13 +47,13 @@ fn a_publisher_killed_while_it_uploads_goes_on_with_the_same_link() {
     wait_for("encoding has begun", || (!files_below(&staging).is_empty()).then_some(()));
     // One holder hangs, so that the publisher can't be done before it is killed.
     let (hanging, others) = cluster.nodes.split_last().unwrap();
-    signal(hanging.process(), "STOP");
+    let hanging = Hanging::new([hanging]);
     wait_for("a column is stored", || {
         others.iter().any(|node| node.status()["columns"] == 1).then_some(())
     });
     publisher.kill().unwrap();
     assert!(!publisher.wait().unwrap().success(), "it was done before it was killed");
-    signal(hanging.process(), "CONT");
+    drop(hanging);
     assert_goes_on(&cluster, &client, &content);
 }
 
@@ -92,4 +93,20 @@ fn a_holder_killed_in_mid_write_serves_its_sealed_columns_when_it_is_back() {
     cluster.nodes[2].kill();
     cluster.nodes[3].kill();
     client.assert_gets(&sealed_link, &sealed);
+}
+
+#[test]
+fn a_second_publisher_in_the_same_home_is_refused_and_the_first_goes_on() {
+    let cluster = Cluster::start(5);
+    let client = cluster.client();
+    let content = sample("two publishers", FILE_BYTES);
+    let file = client.file("film", &content);
+    let publisher = program::start(client.verb("publish").arg(&file));
+    let staging = client.home().join("staging");
+    wait_for("encoding has begun", || (!files_below(&staging).is_empty()).then_some(()));
+    let hanging = Hanging::new(cluster.nodes.last());
+    client.publish(&file, &[]).refused(74, "store");
+    drop(hanging);
+    let link = program::finish(publisher).report()["link"].as_str().unwrap().to_owned();
+    client.assert_gets(&link, &content);
 }

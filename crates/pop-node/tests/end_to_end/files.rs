@@ -57,3 +57,15 @@ fn publishing_the_same_file_again_gives_the_same_link_and_uploads_nothing() {
     assert_eq!(first["placement"], second["placement"]);
     assert!(cluster.columns() <= stored + 5, "other tests publish five at a time");
 }
+
+#[test]
+fn a_file_that_changed_gets_a_link_of_its_own() {
+    let cluster = Cluster::shared();
+    let client = cluster.client();
+    let (before, after) = (sample("before", 100_000), sample("after", 100_000));
+    let first = client.publish_link(&client.file("file", &before));
+    let second = client.publish_link(&client.file("file", &after));
+    assert_ne!(first, second);
+    client.assert_gets(&first, &before);
+    client.assert_gets(&second, &after);
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Cluster, sample};
+use crate::support::{Cluster, files_below, program, sample};
 
 #[track_caller]
 fn assert_placed_elsewhere(cluster: &mut Cluster, full: usize, bytes: usize) {
@@ -74,6 +74,52 @@ fn a_network_without_room_is_told_as_such_and_nothing_is_kept() {
     for node in &cluster.nodes {
         assert_eq!(node.status()["used_bytes"], 0);
     }
+}
+
+#[test]
+fn a_network_that_fills_up_refuses_more_and_keeps_what_it_has() {
+    let cluster = Cluster::start_with(5, |_, node| {
+        node.arguments = vec!["--quota-bytes=1MB".to_owned()];
+    });
+    let client = cluster.client();
+    let mut kept = Vec::new();
+    // A column of one takes a third of a megabyte: more than two don't fit.
+    for name in ["first", "second"] {
+        let content = sample(name, 1_000_000);
+        kept.push((client.publish_link(&client.file(name, &content)), content));
+    }
+    let third = client.file("third", &sample("third", 1_000_000));
+    let refused = client.publish(&third, &[]).refused(69, "not_placed");
+    assert!(refused.contains("full"), "{refused}");
+    for (link, content) in &kept {
+        client.assert_gets(link, content);
+    }
+}
+
+#[test]
+fn a_publisher_without_room_for_the_shards_is_told_and_leaves_nothing() {
+    let cluster = Cluster::shared();
+    let client = cluster.client();
+    let file = client.file("film", &sample("publisher", 9_000_000));
+    let mut publish = program::limited(client.verb("publish").arg(&file), 8192);
+    program::run(&mut publish).refused(73, "disk_full");
+    assert_eq!(files_below(&client.home().join("staging")), [] as [PathBuf; 0]);
+    // With room, the same command works.
+    let link = client.publish_link(&file);
+    client.assert_gets(&link, &sample("publisher", 9_000_000));
+}
+
+#[test]
+fn a_viewer_without_room_for_the_bytes_is_told_and_leaves_nothing() {
+    let cluster = Cluster::shared();
+    let client = cluster.client();
+    let link = client.publish_link(&client.file("film", &sample("viewer", 3_000_000)));
+    let directory = client.path("directory");
+    std::fs::create_dir(&directory).unwrap();
+    let mut get = client.verb("get");
+    get.arg(&link).arg("-o").arg(directory.join("film"));
+    program::run(&mut program::limited(&get, 2048)).refused(73, "output");
+    assert_eq!(files_below(&directory), [] as [PathBuf; 0]);
 }
 
 /// A file system of its own, unmounted in the end.

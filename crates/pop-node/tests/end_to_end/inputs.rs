@@ -25,6 +25,20 @@ fn a_directory_is_no_file_to_publish() {
 }
 
 #[test]
+fn a_pipe_or_a_device_is_no_file_to_publish() {
+    let client = Client::new("/ip4/127.0.0.1/tcp/1".to_owned());
+    let pipe = client.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    for irregular in [pipe.as_path(), "/dev/zero".as_ref()] {
+        client.publish(irregular, &[]).refused(NO_INPUT, "input");
+        let mut demo = pop_node();
+        demo.arg("demo").arg(irregular).args(["--nodes", "3", "--exit", "--json"]);
+        program::run(&mut demo).refused(NO_INPUT, "input");
+    }
+}
+
+#[test]
 fn a_path_through_a_file_can_not_be_read() {
     let client = Client::new("/ip4/127.0.0.1/tcp/1".to_owned());
     let file = client.file("file", b"no directory");
@@ -129,6 +143,19 @@ fn a_range_outside_the_content_is_refused() {
         outcome.refused(BAD_INPUT, "bad_range");
         assert!(!output.exists());
     }
+}
+
+#[test]
+fn an_output_that_can_not_be_written_is_refused() {
+    let cluster = Cluster::shared();
+    let client = cluster.client();
+    let link = client.publish_link(&client.file("file", &sample("output", 1000)));
+    let directory = client.path("directory");
+    std::fs::create_dir(&directory).unwrap();
+    for output in [directory.as_path(), &directory.join("missing/file")] {
+        client.get(&link, output, &[]).refused(73, "output");
+    }
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
 }
 
 #[test]

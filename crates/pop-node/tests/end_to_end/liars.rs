@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::support::cluster::Masternode;
+use crate::support::cluster::Hanging;
 use crate::support::rogue::{Lie, Rogue};
 use crate::support::{Client, Cluster, http, program, sample, wait_for};
 
@@ -62,23 +62,6 @@ impl Scene {
         });
         assert!(named, "{lie:?}: {said}");
         assert!(said.contains("does not fit the manifest"), "{lie:?}: {said}");
-    }
-}
-
-/// Processes that are stopped until this is dropped.
-struct Hanging(Vec<u32>);
-
-impl Hanging {
-    fn new(nodes: &[Masternode]) -> Self {
-        let processes: Vec<u32> = nodes.iter().map(Masternode::process).collect();
-        processes.iter().for_each(|process| program::signal(*process, "STOP"));
-        Self(processes)
-    }
-}
-
-impl Drop for Hanging {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|process| program::signal(*process, "CONT"));
     }
 }
 

@@ -1,9 +1,10 @@
 //! A node's life as its operator sees it.
 
+use pop_node::clock::unix_now;
 use serde_json::Value;
 
 use crate::support::program::{self, pop_node};
-use crate::support::{Client, Cluster, http};
+use crate::support::{Client, Cluster, http, sample, wait_for};
 
 #[test]
 fn sigterm_ends_a_node_with_exit_code_zero() {
@@ -82,6 +83,24 @@ fn an_error_carries_its_name_and_exit_code_and_what_to_do_next() {
     assert_eq!(fields, ["error", "exit_code", "hint", "message"]);
     assert!(report["hint"].is_string());
     assert!(outcome.stderr.contains(report["hint"].as_str().unwrap()));
+}
+
+#[test]
+fn a_node_that_is_back_at_another_address_is_found_at_once() {
+    let mut cluster = Cluster::start(3);
+    cluster.nodes[2].kill();
+    // Records are dated in seconds, and each of a node's is later than the one before.
+    let later = unix_now().after_s(5);
+    wait_for("the next record is newer", || (unix_now() > later).then_some(()));
+    cluster.nodes[2].restart_elsewhere();
+    wait_for("it has asked around", || {
+        (cluster.nodes[2].status()["known_masternodes"].as_u64() >= Some(2)).then_some(())
+    });
+    let client = Client::new(cluster.nodes[0].address.clone());
+    let content = sample("moved", 10_000);
+    let report = client.publish(&client.file("file", &content), &[]).report();
+    let placement = report["placement"].as_object().unwrap();
+    assert!(placement.values().any(|peer| *peer == *cluster.nodes[2].peer), "{report}");
 }
 
 #[test]

@@ -124,23 +124,32 @@ impl Masternode {
         self.start_process(&listen.to_owned());
     }
 
+    /// Start the process again, with the same data at another address.
+    pub(crate) fn restart_elsewhere(&mut self) {
+        assert!(!self.is_alive());
+        let before = self.address.clone();
+        self.start_process("/ip4/127.0.0.1/tcp/0");
+        assert_ne!(self.address, before);
+    }
+
     fn start_process(&mut self, listen: &str) {
         std::fs::create_dir_all(&self.home).unwrap();
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        let mut command = self.command();
+        let mut command = pop_node();
         command
             .args(["run", "--init", "--json", "--exit-on-stdin-eof"])
             .args(["--listen", listen, "--http-listen", "127.0.0.1:0"])
             .arg("--diversity-exempt-loopback")
             .args(&self.peculiarity.arguments)
             .arg("--data-dir")
-            .arg(&self.home)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log);
+            .arg(&self.home);
         if let Some(bootstrap) = &self.bootstrap {
             command.args(["--bootstrap", bootstrap]);
         }
+        if let Some(blocks) = self.peculiarity.file_blocks_max {
+            command = program::limited(&command, blocks);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -149,22 +158,6 @@ impl Masternode {
         ready["peer"].as_str().unwrap().clone_into(&mut self.peer);
         ready["addresses"][0].as_str().unwrap().clone_into(&mut self.address);
         self.http = ready["http"].as_str().unwrap().parse().unwrap();
-    }
-
-    fn command(&self) -> Command {
-        let Some(blocks) = self.peculiarity.file_blocks_max else { return pop_node() };
-        let node = pop_node();
-        let mut shell = Command::new("sh");
-        // Without the signal a write beyond the limit fails as it does on a full disk.
-        let line = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-        shell.args(["-c", &line]).arg(node.get_program());
-        for (name, value) in node.get_envs() {
-            match value {
-                Some(value) => shell.env(name, value),
-                None => shell.env_remove(name),
-            };
-        }
-        shell
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -212,6 +205,23 @@ impl Drop for Masternode {
         if std::thread::panicking() {
             eprintln!("{} said:\n{}", self.home.display(), self.log());
         }
+    }
+}
+
+/// Processes that are stopped until this is dropped.
+pub(crate) struct Hanging(Vec<u32>);
+
+impl Hanging {
+    pub(crate) fn new<'a>(nodes: impl IntoIterator<Item = &'a Masternode>) -> Self {
+        let processes: Vec<u32> = nodes.into_iter().map(Masternode::process).collect();
+        processes.iter().for_each(|process| program::signal(*process, "STOP"));
+        Self(processes)
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|process| program::signal(*process, "CONT"));
     }
 }
 

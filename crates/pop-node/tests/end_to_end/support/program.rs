@@ -21,6 +21,22 @@ pub(crate) fn pop_node() -> Command {
     command
 }
 
+/// The same command, with a limit on the size of every file that it writes, in blocks of 512
+/// bytes.
+pub(crate) fn limited(command: &Command, file_blocks_max: u64) -> Command {
+    let mut shell = Command::new("sh");
+    // Without the signal a write beyond the limit fails as it does on a full disk.
+    let line = format!("trap '' XFSZ; ulimit -f {file_blocks_max}; exec \"$0\" \"$@\"");
+    shell.args(["-c", &line]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {

@@ -90,7 +90,7 @@ impl Fetcher {
         }
     }
 
-    fn ask(&mut self, index: u64, link: LinkId, column: pop_wire::ColumnIndex, asks: &mut Asks) {
+    fn ask(&mut self, index: u64, link: LinkId, column: ColumnIndex, asks: &mut Asks) {
         let Some(segment) = self.segments.get_mut(&index) else { return };
         let Some(source) = self.sources.get_mut(&link) else { return };
         let bytes = segment.shard_bytes;

@@ -46,7 +46,11 @@ impl Film {
         Self { content: Content::new(publication.manifest().clone()).unwrap(), shards }
     }
 
-    pub(crate) fn shard(&self, segment: SegmentIndex, column: ColumnIndex) -> Option<&ShardWithProof> {
+    pub(crate) fn shard(
+        &self,
+        segment: SegmentIndex,
+        column: ColumnIndex,
+    ) -> Option<&ShardWithProof> {
         self.shards.get(&(segment.0, column.get()))
     }
 

@@ -146,7 +146,9 @@ fn the_earliest_deadline_is_served_first_and_peers_take_turns() {
         .for_each(|(id, deadline)| host.receive(LINK, get(&film, id, id, deadline)));
     (5..9).for_each(|id| host.receive(other, get(&film, id, id, 0)));
     host.sent.clear();
-    host.provider.handle(host.now, Input::Message { link: LINK, message: credit(1 << 20) }).unwrap();
+    host.provider
+        .handle(host.now, Input::Message { link: LINK, message: credit(1 << 20) })
+        .unwrap();
     host.drain();
     assert_eq!(ids(&host.take_sent(LINK)), [3, 4, 2, 1]);
     host.receive(other, credit(1 << 20));
@@ -263,12 +265,9 @@ fn links_beyond_the_limits_are_closed() {
     config.links_max = 3;
     config.links_per_peer_max = 2;
     let mut host = Host::new(&film, config);
-    [(1, 1), (2, 1), (3, 1), (4, 2), (5, 3)]
-        .into_iter()
-        .for_each(|(link, number)| host.handle(Input::LinkUp {
-            link: LinkId(link),
-            peer: peer(number),
-        }));
+    [(1, 1), (2, 1), (3, 1), (4, 2), (5, 3)].into_iter().for_each(|(link, number)| {
+        host.handle(Input::LinkUp { link: LinkId(link), peer: peer(number) })
+    });
     assert_eq!(host.closed, [LinkId(3), LinkId(5)]);
     assert_eq!(host.provider.links(), 3);
     host.handle(Input::LinkDown { link: LinkId(1) });

@@ -1,11 +1,14 @@
 //! The machines in virtual time: one file a behaviour, over a seeded pair ([`pair`]) or a seeded
 //! network ([`world`]).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod film;
 mod pair;
 mod trace;
 mod world;
 
+mod any_operations;
 mod eight_of_twenty_seven_sources_vanish;
 mod liars_are_named_and_dropped;
 mod limits_hold;

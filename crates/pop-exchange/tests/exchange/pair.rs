@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use pop_exchange::provider::{
-    self, Provider, ProviderConfig, StoreOperation, StoreResult, Token,
-};
+use pop_exchange::provider::{self, Provider, ProviderConfig, StoreOperation, StoreResult, Token};
 use pop_exchange::{LinkId, ShardWithProof};
 use pop_wire::message::RefusalReason;
 use pop_wire::{ColumnIndex, ColumnSet, ContentId, Instant, Message};
@@ -113,7 +111,8 @@ impl Host {
 
     /// Messages to `link`, taken out.
     pub(crate) fn take_sent(&mut self, to: LinkId) -> Vec<Message> {
-        let (mine, others) = std::mem::take(&mut self.sent).into_iter().partition(|(l, _)| *l == to);
+        let (mine, others) =
+            std::mem::take(&mut self.sent).into_iter().partition(|(l, _)| *l == to);
         self.sent = others;
         let mine: Vec<(LinkId, Message)> = mine;
         mine.into_iter().map(|(_, message)| message).collect()
@@ -124,8 +123,7 @@ impl Host {
             self.unanswered.push((token, operation));
             return;
         }
-        let refused =
-            |reason| StoreResult::Refused { reason, retry_after_ms: 0 };
+        let refused = |reason| StoreResult::Refused { reason, retry_after_ms: 0 };
         let result = match operation {
             StoreOperation::ReadShard { segment, column, .. } => {
                 match self.film.shard(segment, column).filter(|_| self.held.contains(column)) {

@@ -7,8 +7,8 @@ use crate::trace::Trace;
 use crate::world::{Manner, World};
 
 fn run(film: &Rc<Film>, seed: u64) -> Trace {
-    let mut world = World::new(Rc::clone(film), FetcherConfig::default(), seed)
-        .with_a_holder_a_column(60_000);
+    let mut world =
+        World::new(Rc::clone(film), FetcherConfig::default(), seed).with_a_holder_a_column(60_000);
     world.holders[3].manner = Manner::FlipsBits;
     world.holders[5].manner = Manner::Silent;
     world.holders[6].manner = Manner::Busy;

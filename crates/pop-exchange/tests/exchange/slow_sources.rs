@@ -22,7 +22,8 @@ fn play_with(manners: &[(usize, Manner)], slow: &[(usize, u64)]) -> World {
 }
 
 fn rested(world: &World, holder: u64) -> bool {
-    let named = |event: &Event| matches!(event, Event::SourceResting { peer: p, .. } if *p == peer(holder));
+    let named =
+        |event: &Event| matches!(event, Event::SourceResting { peer: p, .. } if *p == peer(holder));
     world.events.iter().any(|(_, event)| named(event))
 }
 
@@ -48,9 +49,8 @@ fn a_holder_that_falls_silent_is_left_alone_for_a_minute() {
     world.play(0, 2_000, 1_000, 5);
     world.run_to_the_end(200_000);
     assert!(rested(&world, 1));
-    let rests = |(at, event): &(u64, Event)| {
-        matches!(event, Event::SourceResting { .. }).then_some(*at)
-    };
+    let rests =
+        |(at, event): &(u64, Event)| matches!(event, Event::SourceResting { .. }).then_some(*at);
     let rests: Vec<u64> = world.events.iter().filter_map(rests).collect();
     assert!((13_000..16_000).contains(&rests[0]), "{rests:?}");
     assert!(rests.len() <= 3, "{rests:?}");

@@ -109,7 +109,9 @@ fn several_columns_arrive_whole_over_one_link() {
     stored_right(&host, &film, &[0, 2, 3]);
     assert!(upload.uploader.is_finished());
     assert_eq!(upload.uploader.stored().len(), 3);
-    assert!(matches!(upload.events.last(), Some(Event::Finished { failed, .. }) if failed.is_empty()));
+    assert!(
+        matches!(upload.events.last(), Some(Event::Finished { failed, .. }) if failed.is_empty())
+    );
     assert_eq!(upload.needed, 3 * usize::try_from(film.segments()).unwrap());
     let stored = host.events.iter().filter(|e| matches!(e, provider::Event::ColumnStored { .. }));
     assert_eq!(stored.count(), 3);
@@ -295,9 +297,9 @@ fn uploads_beyond_a_links_limit_are_refused_as_busy() {
     host.greeted(LINK, 1);
     let limit = u16::try_from(UPLOADS_PER_LINK_MAX).unwrap();
     (0..=limit).for_each(|index| host.receive(LINK, open(&film, u64::from(index), index)));
-    let busy = host.take_sent(LINK).into_iter().filter(|message| {
-        matches!(message, Message::Refusal(r) if r.reason == RefusalReason::Busy)
-    });
+    let busy = host.take_sent(LINK).into_iter().filter(
+        |message| matches!(message, Message::Refusal(r) if r.reason == RefusalReason::Busy),
+    );
     assert_eq!(busy.count(), 1);
     assert_eq!(host.provider.open_uploads(), UPLOADS_PER_LINK_MAX);
 }

@@ -1,0 +1,238 @@
+//! What goes into a provider and what comes out.
+
+use pop_wire::message::RefusalReason;
+use pop_wire::{
+    ColumnIndex, ColumnSet, ContentId, Manifest, MasternodeRecord, Message, PeerId,
+    SegmentIndex, Signed, Verified,
+};
+
+use crate::{Fault, Introduction, LinkId, ShardWithProof};
+
+/// Number of a store operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// What the shell tells the machine.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// A link to `peer` is up; the machine greets. The peer's identity was proven by the
+    /// transport.
+    LinkUp {
+        /// A number that was never used before.
+        link: LinkId,
+        /// Who is at the other end.
+        peer: PeerId,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+    },
+    /// A message came.
+    Message {
+        /// From where.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// The transport took the oldest `messages` of what was sent on `link`.
+    Flushed {
+        /// The link.
+        link: LinkId,
+        /// How many messages.
+        messages: usize,
+    },
+    /// A store operation ended.
+    Store {
+        /// Of which operation.
+        token: Token,
+        /// How it ended.
+        result: StoreResult,
+    },
+    /// What to say in the hello of later links: a masternode's record is renewed from time to
+    /// time.
+    Introduction(Introduction),
+    /// Masternodes to name when a peer asks; the first 64 are kept.
+    Masternodes(Vec<Signed<MasternodeRecord>>),
+    /// `peer` may take so much more payload from now on, in bytes, whatever is left of an earlier
+    /// allowance. Kept while the peer has a link. The hook for whoever keeps accounts.
+    Allowance {
+        /// Who.
+        peer: PeerId,
+        /// Payload in bytes; `u64::MAX` for no limit.
+        bytes: u64,
+    },
+    /// The timer fired.
+    Tick,
+}
+
+/// What the machine asks of the shell.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send a message.
+    Send {
+        /// On which link.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// Close a link. Nothing more is sent on it.
+    Close {
+        /// The link.
+        link: LinkId,
+    },
+    /// Do something in the store.
+    Store {
+        /// To be given back with the result.
+        token: Token,
+        /// What to do.
+        operation: StoreOperation,
+    },
+    /// Something that the operator may want to know.
+    Event(Event),
+}
+
+/// What the store is asked to do.
+#[derive(Debug)]
+#[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "few are alive at once, and most are writes")]
+pub enum StoreOperation {
+    /// Read one shard: answer [`StoreResult::Shard`].
+    ReadShard {
+        /// Of which content.
+        content: ContentId,
+        /// Of which segment.
+        segment: SegmentIndex,
+        /// Of which column.
+        column: ColumnIndex,
+    },
+    /// Read a manifest: answer [`StoreResult::Manifest`].
+    ReadManifest {
+        /// Of which content.
+        content: ContentId,
+    },
+    /// Say which columns are held whole: answer [`StoreResult::Holdings`].
+    ReadHoldings {
+        /// Of which content.
+        content: ContentId,
+    },
+    /// `peer` wants this node to keep a column. The shell's policy decides: answer
+    /// [`StoreResult::ColumnOpened`], [`StoreResult::ColumnStored`] if it is here whole already,
+    /// or a refusal.
+    OpenColumn {
+        /// Who asks.
+        peer: PeerId,
+        /// The content, its signature verified.
+        manifest: Verified<Manifest>,
+        /// Which column.
+        column: ColumnIndex,
+    },
+    /// Append one shard that was verified against the manifest: answer [`StoreResult::Written`]
+    /// or a refusal.
+    WriteShard {
+        /// Of which content.
+        content: ContentId,
+        /// Of which column.
+        column: ColumnIndex,
+        /// Of which segment: always the one after the last that was written.
+        segment: SegmentIndex,
+        /// The shard and its proof.
+        shard: ShardWithProof,
+    },
+    /// Every segment is written: make the column durable, answer [`StoreResult::ColumnStored`].
+    SealColumn {
+        /// Of which content.
+        content: ContentId,
+        /// Which column.
+        column: ColumnIndex,
+    },
+    /// Nobody uploads this column any more; keep what is there, for an upload that resumes.
+    /// Has no result.
+    LeaveColumn {
+        /// Of which content.
+        content: ContentId,
+        /// Which column.
+        column: ColumnIndex,
+    },
+}
+
+/// How a store operation ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreResult {
+    /// The shard that was to be read.
+    Shard(ShardWithProof),
+    /// The manifest that was to be read.
+    Manifest(Signed<Manifest>),
+    /// The columns held; none for an unknown content.
+    Holdings(ColumnSet),
+    /// The column is open; every segment below is written already.
+    ColumnOpened {
+        /// First segment that is missing.
+        next_segment: SegmentIndex,
+    },
+    /// The column is whole and durable.
+    ColumnStored,
+    /// The shard is written, not yet durable.
+    Written,
+    /// It can't be done, or policy says no.
+    Refused {
+        /// Why.
+        reason: RefusalReason,
+        /// When to try again, in milliseconds; zero for never.
+        retry_after_ms: u32,
+    },
+}
+
+/// What happened, for logs and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer broke a rule; its link is being closed.
+    PeerFault {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// Which rule.
+        fault: Fault,
+    },
+    /// A peer said hello.
+    Greeted {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// What it says about itself.
+        introduction: Introduction,
+    },
+    /// A link was turned away because a limit on links was reached.
+    LinkRefused {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+    },
+    /// A column arrived whole and is durable.
+    ColumnStored {
+        /// Of which content.
+        content: ContentId,
+        /// Which column.
+        column: ColumnIndex,
+        /// Who sent it.
+        from: PeerId,
+    },
+    /// An upload ended before the column was whole.
+    UploadEnded {
+        /// Of which content.
+        content: ContentId,
+        /// Which column.
+        column: ColumnIndex,
+        /// Who sent it.
+        from: PeerId,
+        /// First segment that is missing.
+        next_segment: SegmentIndex,
+    },
+}

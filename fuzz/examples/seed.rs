@@ -160,11 +160,15 @@ fn vectors() -> Result<Vec<(u8, Bytes)>, Failure> {
     let mut paths = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<Vec<_>, Failure>>()?;
+    paths.retain(|path| path.extension().is_some_and(|it| it == "json"));
     paths.sort();
     let mut found = BTreeSet::new();
     for path in paths {
         let mut strings = Vec::new();
-        collect_strings(&serde_json::from_str(&fs::read_to_string(&path)?)?, &mut strings);
+        let text = fs::read_to_string(&path)?;
+        let value =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        collect_strings(&value, &mut strings);
         let before = found.len();
         for bytes in strings.iter().filter_map(|text| from_hex(text)).filter(|it| !it.is_empty()) {
             found.extend((0..9).filter(|it| decodes(*it, &bytes)).map(|it| (it, bytes.clone())));

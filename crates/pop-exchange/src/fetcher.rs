@@ -21,11 +21,8 @@ mod port;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
-use pop_erasure::{Content, VerifiedShard};
-use pop_wire::{
-    ColumnIndex, ColumnSet, Instant, Message, PeerId, RequestId, SegmentIndex,
-    message::RefusalReason,
-};
+use pop_erasure::Content;
+use pop_wire::{ColumnIndex, ColumnSet, Instant, PeerId, RequestId, SegmentIndex};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -35,7 +32,7 @@ use crate::greeting::Greeting;
 use crate::limits::{LIARS_MAX, SOURCES_MAX, TICK_MS};
 use crate::schedule::ResponseTime;
 use crate::source::Source;
-use crate::{Error, Fault, Introduction, LinkId};
+use crate::{Error, Fault, LinkId};
 
 pub use self::port::{Event, Input, Output, SourceReport, Totals};
 pub use crate::config::{ExtraShards, FetcherConfig};

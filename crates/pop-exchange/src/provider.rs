@@ -23,8 +23,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pop_wire::message::{Refusal, RefusalReason};
 use pop_wire::{
-    ColumnIndex, ColumnSet, ContentId, Instant, Manifest, MasternodeRecord, Message, PeerId,
-    RequestId, SegmentIndex, Signed, Verified, limits::PEERS_MAX,
+    ColumnIndex, ContentId, Instant, MasternodeRecord, Message, PeerId, RequestId, Signed,
+    limits::PEERS_MAX,
 };
 
 use self::link::Link;
@@ -32,7 +32,7 @@ use self::serving::{Read, Serving};
 use crate::config::check_introduction;
 use crate::greeting::{self, Greeting, kind_name};
 use crate::limits::UNREAD_MESSAGES_MAX;
-use crate::{Error, Fault, Introduction, LinkId, ShardWithProof};
+use crate::{Error, Fault, LinkId};
 
 pub use self::port::{Event, Input, Output, StoreOperation, StoreResult, Token};
 pub use crate::config::ProviderConfig;

@@ -21,7 +21,7 @@ use crate::config::check_introduction;
 use crate::credit::SendCredit;
 use crate::greeting::{self, Greeting, kind_name};
 use crate::limits::{BUSY_RETRY_MS, RETRY_AFTER_MS_MAX, UPLOADS_PER_LINK_MAX};
-use crate::{Error, Fault, Introduction, LinkId, ShardWithProof};
+use crate::{Error, Fault, LinkId, ShardWithProof};
 
 pub use self::port::{Event, Failure, Input, Output};
 pub use crate::config::UploaderConfig;

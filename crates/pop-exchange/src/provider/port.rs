@@ -2,8 +2,8 @@
 
 use pop_wire::message::RefusalReason;
 use pop_wire::{
-    ColumnIndex, ColumnSet, ContentId, Manifest, MasternodeRecord, Message, PeerId,
-    SegmentIndex, Signed, Verified,
+    ColumnIndex, ColumnSet, ContentId, Manifest, MasternodeRecord, Message, PeerId, SegmentIndex,
+    Signed, Verified,
 };
 
 use crate::{Fault, Introduction, LinkId, ShardWithProof};

@@ -67,7 +67,6 @@ enum Happening {
     Revive(usize),
     Played,
     ViewerTick,
-    HolderTick(usize),
     Released(u64),
 }
 
@@ -198,7 +197,7 @@ impl World {
     /// Play from `first` at one segment each `segment_ms`, beginning in `startup_ms`, wanting
     /// `ahead` segments.
     pub(crate) fn play(&mut self, first: u64, startup_ms: u64, segment_ms: u64, ahead: u64) {
-        let start_ms = self.now_ms() + startup_ms - first * segment_ms.min(0);
+        let start_ms = self.now_ms() + startup_ms;
         self.playing = Some(Playing { start_ms, segment_ms, ahead, next: first });
         self.want_ahead();
         self.after_ms(startup_ms, Happening::Played);
@@ -331,7 +330,6 @@ impl World {
                 self.viewer_timer = None;
                 self.view(fetcher::Input::Tick);
             }
-            Happening::HolderTick(holder) => self.hold(holder, provider::Input::Tick),
             Happening::Released(segment) => {
                 let segment = pop_wire::SegmentIndex(segment);
                 self.view(fetcher::Input::Release { segment });
@@ -402,17 +400,13 @@ impl World {
                         self.after_ms(ms, Happening::Stored(holder, token, result));
                     }
                 }
-                provider::Output::Close { link } => {
-                    let ms = self.holders[holder].latency_ms;
-                    let _ = (link, ms);
-                }
+                provider::Output::Close { link } => self.trace.note(&format!("{link} closed")),
                 provider::Output::Event(event) => {
                     self.trace.note(&format!("{} holder {holder} {event:?}", self.now_us));
                 }
                 _ => unreachable!("no other output"),
             }
         }
-        let _ = Happening::HolderTick(holder);
     }
 
     /// Put a message on the wire; in order, at the link's throughput, with jitter.

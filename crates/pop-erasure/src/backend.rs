@@ -43,7 +43,9 @@ impl Code {
         let (data, parity) = shards.split_at_mut(usize::from(self.geometry.k()) * shard_bytes);
         let data: Vec<&[u8]> = data.chunks_exact(shard_bytes).collect();
         let mut parity: Vec<&mut [u8]> = parity.chunks_exact_mut(shard_bytes).collect();
-        self.coder.encode(&data, &mut parity).expect("k data and n - k parity shards of one length");
+        self.coder
+            .encode(&data, &mut parity)
+            .expect("k data and n - k parity shards of one length");
     }
 
     /// Rebuild the columns `wanted` (ascending) into `out`, from k shards of different columns.

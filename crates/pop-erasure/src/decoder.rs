@@ -153,27 +153,27 @@ pub(crate) struct WholeSegment {
     pub(crate) tree: MerkleTree,
 }
 
-/// Compute the missing shards from exactly k. Of those given the hashes are known already.
+/// Compute the missing shards from exactly k, ascending by column. Of those given the hashes are
+/// known already.
 pub(crate) fn rebuild_all(code: &mut Code, chosen: &[&VerifiedShard]) -> WholeSegment {
     let n = code.geometry().n();
     let shard_bytes = chosen[0].payload.len();
-    let mut shards = BytesMut::zeroed(usize::from(n) * shard_bytes);
+    let length = usize::from(n) * shard_bytes;
+    // Each shard's place is written once before the code runs: copied if given, else zeroed.
+    let mut shards = BytesMut::with_capacity(length);
     let mut known: Vec<Option<Digest>> = vec![None; usize::from(n)];
     for shard in chosen {
-        let start = shard.column.as_usize() * shard_bytes;
-        shards[start..start + shard_bytes].copy_from_slice(&shard.payload);
+        shards.resize(shard.column.as_usize() * shard_bytes, 0);
+        shards.extend_from_slice(&shard.payload);
         known[shard.column.as_usize()] = Some(shard.hash);
     }
-    let wanted: Vec<ColumnIndex> =
-        ColumnIndex::first(n).filter(|column| known[column.as_usize()].is_none()).collect();
+    shards.resize(length, 0);
     let given: Vec<(ColumnIndex, &[u8])> =
         chosen.iter().map(|shard| (shard.column, &shard.payload[..])).collect();
-    let mut out: Vec<&mut [u8]> = shards
-        .chunks_exact_mut(shard_bytes)
-        .zip(&known)
-        .filter(|(_, hash)| hash.is_none())
-        .map(|(shard, _)| shard)
-        .collect();
+    let (wanted, mut out): (Vec<ColumnIndex>, Vec<&mut [u8]>) = ColumnIndex::first(n)
+        .zip(shards.chunks_exact_mut(shard_bytes))
+        .filter(|(column, _)| known[column.as_usize()].is_none())
+        .unzip();
     code.rebuild(&given, &wanted, &mut out);
     let hashes = shards
         .chunks_exact(shard_bytes)
@@ -183,7 +183,8 @@ pub(crate) fn rebuild_all(code: &mut Code, chosen: &[&VerifiedShard]) -> WholeSe
     WholeSegment { shard_bytes, tree: MerkleTree::new(hashes), shards }
 }
 
-/// Exactly k different shards of `segment`, data columns first.
+/// Exactly k different shards of `segment`, those of the lowest columns, ascending: as many data
+/// shards as there are, so that as little as possible is computed.
 pub(crate) fn choose<'a>(
     content: &Content,
     segment: SegmentIndex,
@@ -216,4 +217,3 @@ fn gather(chosen: &[&VerifiedShard]) -> BytesMut {
 fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).expect("a segment is at most 255 shards of 256 KiB")
 }
-

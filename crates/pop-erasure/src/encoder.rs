@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use pop_wire::limits::CONTENT_BYTES_MAX;
 use pop_wire::{Amount, ColumnIndex, Digest, Keypair, Manifest, SegmentIndex, Verified};
 #[cfg(feature = "parallel")]
 use rayon::prelude::*;
 
 use crate::backend::Code;
-use crate::error::{EncodeError, LayoutError};
+use crate::error::EncodeError;
 use crate::layout::last_shard_bytes;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_SEGMENTS_MAX};
 use crate::merkle::{MerkleTree, segment_leaf, shard_hash};
@@ -151,7 +150,8 @@ impl Encoder {
         }
         let Some(filling) = self.filling.back_mut() else { return Ok(()) };
         filling.plaintext_bytes += written;
-        self.length_bytes = self.length_bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        self.length_bytes =
+            self.length_bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
         Layout::new(self.sealing.geometry, self.sealing.shard_bytes, self.length_bytes)?;
         // The batch is known not to hold the last segment as soon as one byte follows it.
         if self.filling.len() > self.batch && written > 0 {

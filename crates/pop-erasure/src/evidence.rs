@@ -24,11 +24,7 @@ pub struct EquivocationProof {
 
 impl EquivocationProof {
     /// From k shards of `segment` that were found to contradict the root.
-    pub(crate) fn new(
-        content: &Content,
-        segment: SegmentIndex,
-        chosen: &[&VerifiedShard],
-    ) -> Self {
+    pub(crate) fn new(content: &Content, segment: SegmentIndex, chosen: &[&VerifiedShard]) -> Self {
         let shard = |shard: &&VerifiedShard| EvidenceShard {
             column: shard.column,
             payload: shard.payload.clone(),

@@ -1,4 +1,4 @@
-//! pop-erasure
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -20,7 +20,10 @@ pub mod segment;
 pub use content::{Content, ShardSet, VerifiedShard};
 pub use decoder::{Decoder, ReEncodeCheck};
 pub use encoder::{EncodedSegment, Encoder, Media, Publication};
-pub use error::*;
+pub use error::{
+    DecodeError, EncodeError, GeometryError, LayoutError, LinkError, ProofError, ShardFault,
+    WrongKey,
+};
 pub use evidence::EquivocationProof;
 pub use geometry::{Durability, Geometry};
 pub use key::ContentKey;

@@ -36,11 +36,7 @@ pub fn shard_hash(shard: &[u8]) -> Digest {
 /// Leaf of the content's tree: binds a segment's root to its index and shard length.
 #[must_use]
 pub fn segment_leaf(segment: SegmentIndex, shard_bytes: u32, segment_root: &Digest) -> Digest {
-    SEGMENT.hash(&[
-        &segment.0.to_be_bytes(),
-        &shard_bytes.to_be_bytes(),
-        &segment_root.0,
-    ])
+    SEGMENT.hash(&[&segment.0.to_be_bytes(), &shard_bytes.to_be_bytes(), &segment_root.0])
 }
 
 fn node(left: &Digest, right: &Digest) -> Digest {

@@ -63,9 +63,14 @@ impl Segment {
         self.in_flight == 0 && self.shards.is_empty()
     }
 
+    /// Whether too little is on its way, even if nothing of it fails.
+    pub(crate) fn is_short(&self) -> bool {
+        self.in_flight < self.missing()
+    }
+
     /// Whether what is asked next backs something that is late.
     pub(crate) fn is_hedging(&self) -> bool {
-        self.late > 0 && self.in_flight >= self.missing()
+        self.late > 0 && !self.is_short()
     }
 
     pub(crate) fn held(&self) -> usize {

@@ -155,15 +155,12 @@ impl Fetcher {
             Input::Release { segment } => {
                 if let Some(bytes) = self.lent.remove(&segment.0) {
                     self.charged_bytes -= bytes;
-                    self.dirty = true;
+                    self.look_again_at(segment.0);
                 }
             }
             Input::Again { segment } => {
-                if self.wanted.contains(&segment.0) {
-                    self.done.remove(segment.0);
-                    self.fresh_from = self.fresh_from.min(segment.0);
-                    self.dirty = true;
-                }
+                self.done.remove(segment.0);
+                self.look_again_at(segment.0);
             }
             Input::Tick => {}
         }
@@ -312,6 +309,14 @@ impl Fetcher {
         }
         self.dirty = true;
         Ok(())
+    }
+
+    /// A segment may have become one to begin with.
+    fn look_again_at(&mut self, index: u64) {
+        if self.wanted.contains(&index) {
+            self.fresh_from = self.fresh_from.min(index);
+        }
+        self.dirty = true;
     }
 
     fn deadline_of(&self, index: u64) -> Option<Instant> {

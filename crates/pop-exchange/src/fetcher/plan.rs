@@ -38,7 +38,12 @@ impl Fetcher {
             let urgent: Vec<u64> = urgent.map(|(index, _)| *index).collect();
             urgent.into_iter().for_each(|index| self.fill(index, extra, best, &mut asks));
         }
-        self.begin(false, best, &mut asks);
+        // One request at a time costs every hop its own wake-up, here and at the source: once the
+        // window was full, the next segments are asked for a quarter of it at a time.
+        let ample = self.charged_bytes <= self.config.window_bytes_max / 4 * 3;
+        if ample || self.segments.is_empty() {
+            self.begin(false, best, &mut asks);
+        }
         self.send(asks);
     }
 
@@ -82,7 +87,8 @@ impl Fetcher {
             let moment = Moment { now: self.now, config: &self.config, best_bytes_per_s: best };
             let chosen = schedule::choose(&self.sources, segment, data_columns, hedging, &moment);
             let Some((link, column)) = chosen else {
-                self.short_of_room = true;
+                // Extra shards and hedges are no reason to hold later segments back.
+                self.short_of_room |= segment.is_short();
                 return;
             };
             self.totals.hedges += u64::from(hedging);

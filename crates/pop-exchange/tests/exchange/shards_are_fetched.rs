@@ -115,6 +115,27 @@ fn a_segment_can_be_wanted_again() {
 }
 
 #[test]
+fn a_seek_back_to_what_the_shell_still_holds_delivers_it_after_its_release() {
+    let film = Rc::new(Film::new(2, 3, 1024, 20, 1));
+    let mut world =
+        World::new(Rc::clone(&film), FetcherConfig::default(), 1).with_a_holder_a_column(100_000);
+    world.decode_ms = 1_000;
+    world.connect_all();
+    let want = |segments| Input::Want { segments, first_deadline: None, segment_duration_ms: 0 };
+    world.view(want(0..4));
+    world.run(500);
+    assert_eq!(world.deliveries.len(), 4);
+    world.view(want(10..12));
+    world.run(600);
+    world.deliveries.clear();
+    world.view(want(0..4));
+    world.run(700);
+    assert!(world.deliveries.is_empty(), "the shell still has them");
+    world.run(3_000);
+    assert_eq!(world.deliveries.len(), 4);
+}
+
+#[test]
 fn a_column_that_is_not_there_is_not_asked_for_again() {
     let film = Rc::new(Film::new(2, 4, 1024, 20, 1));
     let mut world =

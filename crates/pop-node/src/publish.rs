@@ -28,9 +28,6 @@ use crate::upload::{Distribution, UploadProgress, candidates};
 /// Directory of scratch files within the data directory.
 pub(crate) const STAGING: &str = "staging";
 
-/// Extension of a publisher's scratch file.
-const SCRATCH: &str = "shards";
-
 /// How a file is published.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -137,7 +134,6 @@ impl Node {
         let data_dir = self.inner.settings.data_dir.clone();
         let journal = PublishJournal::open(&data_dir)?;
         let begun = begin(&journal, &source, options.geometry)?;
-        remove_scratch(&data_dir);
         let work = Work { inner: &self.inner, source, journal, options };
         let held = work.held(&begun, &masternodes).await;
         let (content, staging) = work.encode(wanted, &begun, &held, &mut progress).await?;
@@ -170,18 +166,6 @@ fn begin(
         return Ok(journal.begin(source)?);
     }
     Ok(begun)
-}
-
-/// Delete what a killed publisher left. The open journal says that no other publisher runs here.
-fn remove_scratch(data_dir: &Path) {
-    let Ok(entries) = std::fs::read_dir(data_dir.join(STAGING)) else { return };
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.extension().is_some_and(|it| it == SCRATCH)
-            && let Err(error) = std::fs::remove_file(&path)
-        {
-            tracing::warn!(path = %path.display(), %error, "an old scratch file stays");
-        }
-    }
 }
 
 /// One publication under way.
@@ -343,7 +327,7 @@ impl Encoding {
         let layout = pop_erasure::Layout::new(self.geometry, self.shard_bytes, self.length_bytes)
             .map_err(layout_error)?;
         let all = ColumnSet::all(self.geometry.n());
-        let name = format!("{}.{SCRATCH}", hex::encode(&self.salt[..8]));
+        let name = format!("{}.shards", hex::encode(&self.salt[..8]));
         let staging = Staging::create(&self.staging_dir, &name, layout, all)?;
         let mut encoder =
             Encoder::new(self.geometry, self.shard_bytes, self.key.clone(), self.salt)?;

@@ -2,7 +2,8 @@
 //!
 //! Encoding is fast and holders are not: the shards wait in one file, in the order in which they
 //! were made, and are read from it as each holder asks for more. The file is scratch: what makes
-//! publishing survive a crash is the journal, from which the same shards can be made again.
+//! publishing survive a crash is the journal, from which the same shards can be made again. So the
+//! file loses its name as soon as it is open, and its room is free again however the process ends.
 //!
 //! One record per segment and column, at a fixed stride: the shard, then its segment path.
 //! Behind all records lie the content paths, one slot per segment.
@@ -22,7 +23,7 @@ use crate::disk::StoreError;
 /// Bytes of a hash.
 const HASH_BYTES: usize = 32;
 
-/// A scratch file with some or all columns of one content. Deleted when dropped.
+/// A scratch file with some or all columns of one content. Gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Staging {
     file: File,
@@ -53,6 +54,7 @@ impl Staging {
             .mode(0o600)
             .open(&path)
             .map_err(failed("create", &path))?;
+        std::fs::remove_file(&path).map_err(failed("unlink", &path))?;
         let first = layout.shard_bytes(SegmentIndex(0)).unwrap_or_default();
         let last = layout.shard_bytes(layout.last_segment()).unwrap_or_default();
         let depth = layout.columns().map(|it| layout.segment_path_length(it)).max().unwrap_or(0);
@@ -135,14 +137,6 @@ impl Staging {
 
     fn column_count(&self) -> u64 {
         to_u64(self.columns.len())
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "scratch file stays");
-        }
     }
 }
 

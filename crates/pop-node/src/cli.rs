@@ -57,10 +57,14 @@ enum Verb {
     Completions(completions::Completions),
 }
 
+/// As a shell reports a process that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 internal error; 2 bad usage; 65 bad input (link, key, range, file);
 66 input cannot be read; 69 content or nodes not available; 73 output or disk full;
-74 disk error; 76 the publisher or a peer broke the protocol; 78 bad settings.
+74 disk error; 76 the publisher or a peer broke the protocol; 78 bad settings;
+130 interrupted.
 Every setting is also an environment variable: --http-listen is POP_HTTP_LISTEN.";
 
 /// Run one verb to its end and turn what came of it into an exit code.
@@ -81,13 +85,24 @@ fn dispatch(cli: Cli) -> Result<ExitCode, NodeError> {
         Verb::Init(verb) => verb.run(&context)?,
         Verb::Completions(verb) => verb.run(),
         Verb::Run(verb) => block_on(verb.run(&context))?,
-        Verb::Publish(verb) => block_on(verb.run(&context))?,
-        Verb::Get(verb) => block_on(verb.run(&context))?,
-        Verb::Status(verb) => block_on(verb.run(&context))?,
-        Verb::Repair(verb) => block_on(verb.run(&context))?,
+        Verb::Publish(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Get(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Status(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Repair(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Demo(verb) => return block_on(verb.run(&context)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Work until it is done or a signal comes. What is dropped then cleans up behind itself, which
+/// the signal alone would not let it do.
+async fn or_interrupt(
+    work: impl Future<Output = Result<(), NodeError>>,
+) -> Result<ExitCode, NodeError> {
+    tokio::select! {
+        done = work => done.map(|()| ExitCode::SUCCESS),
+        signal = run::wait_for_signal() => signal.map(|()| ExitCode::from(INTERRUPTED)),
+    }
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, NodeError>>) -> Result<T, NodeError> {

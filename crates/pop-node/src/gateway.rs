@@ -48,8 +48,8 @@ pub(crate) async fn start(node: &Node) -> Result<(), NodeError> {
         hosts: settings.http_hosts.clone().into(),
     };
     let routes = router(gateway, own_routes(node.clone()));
-    let mut limits = ServeLimits::default();
-    limits.connections_max = settings.http_connections_max;
+    let connections_max = settings.http_connections_max;
+    let limits = ServeLimits { connections_max, ..ServeLimits::default() };
     let stop = node.inner.stop.clone();
     node.inner.tasks.spawn(serve(listener, routes, metrics, limits, stop));
     node.inner.spawn(watch_readiness(node.clone(), readiness_sender));
@@ -87,12 +87,13 @@ async fn watch_readiness(node: Node, readiness: tokio::sync::watch::Sender<Readi
     loop {
         tick.tick().await;
         node.inner.contents.sweep();
-        let mut now = Readiness::default();
-        now.store_writable = node.inner.store.as_ref().is_none_or(|store| store.is_writable());
-        now.peers = node.known_masternodes();
-        // A node that was told of nobody can't be waiting for anybody.
-        now.peers_min = usize::from(!node.inner.settings.bootstrap.is_empty());
-        now.draining = node.inner.stop.is_cancelled();
+        let now = Readiness {
+            store_writable: node.inner.store.as_ref().is_none_or(|store| store.is_writable()),
+            peers: node.known_masternodes(),
+            // A node that was told of nobody can't be waiting for anybody.
+            peers_min: usize::from(!node.inner.settings.bootstrap.is_empty()),
+            draining: node.inner.stop.is_cancelled(),
+        };
         readiness.send_replace(now);
     }
 }

@@ -134,7 +134,7 @@ async fn rebuild(
     held: &BTreeMap<PeerId, ColumnSet>,
     progress: &mut impl FnMut(RepairProgress),
 ) -> Result<Staging, NodeError> {
-    let layout = content.layout().clone();
+    let layout = *content.layout();
     let total_segments = layout.segment_count();
     let live: BTreeSet<PeerId> = held.keys().copied().collect();
     tracing::info!(content = %content.id(), missing = missing.len(), live = live.len(), "repair");

@@ -49,12 +49,13 @@ fn basis_points(text: &str) -> Result<u32, String> {
 impl Demo {
     pub(super) async fn run(self, context: &Context) -> Result<ExitCode, NodeError> {
         let _settings = context.settings(&Layer::default())?;
-        let mut options = DemoOptions::default();
-        options.file = self.file.clone();
-        options.nodes = self.nodes;
-        options.kill_basis_points = self.kill;
-        options.pace_bit_s = self.pace.saturating_mul(1_000_000);
-        options.http_port = self.port;
+        let options = DemoOptions {
+            file: self.file.clone(),
+            nodes: self.nodes,
+            kill_basis_points: self.kill,
+            pace_bit_s: self.pace.saturating_mul(1_000_000),
+            http_port: self.port,
+        };
         let starting = output::count_bar(u64::from(self.nodes), "start", context.json);
         let counted = |nodes: usize| starting.set_position(u64::try_from(nodes).unwrap_or(0));
         let mut stage = Stage::set_up(options, counted).await?;

@@ -19,7 +19,12 @@ fn assert_goes_on(cluster: &Cluster, client: &Client, content: &[u8]) {
         assert_eq!(node.partial_columns(), 0);
     }
     client.assert_gets(report["link"].as_str().unwrap(), content);
-    assert_eq!(files_below(&client.home().join("staging")), [] as [std::path::PathBuf; 0]);
+}
+
+/// Wait until a client's first publication is past everything but encoding and uploading.
+fn wait_until_encoding(client: &Client) {
+    let staging = client.home().join("staging");
+    wait_for("encoding has begun", || staging.is_dir().then_some(()));
 }
 
 #[test]
@@ -29,10 +34,11 @@ fn a_publisher_killed_while_it_encodes_goes_on_with_the_same_command() {
     let content = sample("killed encoding", FILE_BYTES);
     let file = client.file("film", &content);
     let mut publisher = program::start(client.verb("publish").arg(&file));
-    let staging = client.home().join("staging");
-    wait_for("encoding has begun", || (!files_below(&staging).is_empty()).then_some(()));
+    wait_until_encoding(&client);
     publisher.kill().unwrap();
     publisher.wait().unwrap();
+    let left = files_below(&client.home().join("staging"));
+    assert!(left.is_empty(), "shards nobody needs any more take room: {left:?}");
     assert_goes_on(&cluster, &client, &content);
 }
 
@@ -43,8 +49,7 @@ fn a_publisher_killed_while_it_uploads_goes_on_with_the_same_link() {
     let content = sample("killed uploading", FILE_BYTES);
     let file = client.file("film", &content);
     let mut publisher = program::start(client.verb("publish").arg(&file));
-    let staging = client.home().join("staging");
-    wait_for("encoding has begun", || (!files_below(&staging).is_empty()).then_some(()));
+    wait_until_encoding(&client);
     // One holder hangs, so that the publisher can't be done before it is killed.
     let (hanging, others) = cluster.nodes.split_last().unwrap();
     let hanging = Hanging::new([hanging]);
@@ -102,11 +107,30 @@ fn a_second_publisher_in_the_same_home_is_refused_and_the_first_goes_on() {
     let content = sample("two publishers", FILE_BYTES);
     let file = client.file("film", &content);
     let publisher = program::start(client.verb("publish").arg(&file));
-    let staging = client.home().join("staging");
-    wait_for("encoding has begun", || (!files_below(&staging).is_empty()).then_some(()));
+    wait_until_encoding(&client);
     let hanging = Hanging::new(cluster.nodes.last());
     client.publish(&file, &[]).refused(74, "store");
     drop(hanging);
     let link = program::finish(publisher).report()["link"].as_str().unwrap().to_owned();
     client.assert_gets(&link, &content);
+}
+
+#[test]
+fn an_interrupted_fetch_leaves_nothing_behind() {
+    let cluster = Cluster::start(5);
+    let client = cluster.client();
+    let link = client.publish_link(&client.file("film", &sample("interrupted", 100_000)));
+    let directory = client.path("directory");
+    std::fs::create_dir(&directory).unwrap();
+    for name in ["INT", "TERM"] {
+        let hanging = Hanging::new(&cluster.nodes[2..]);
+        let mut get = client.verb("get");
+        get.arg(&link).arg("-o").arg(directory.join("film"));
+        let get = program::start(&mut get);
+        wait_for("it has begun to write", || (!files_below(&directory).is_empty()).then_some(()));
+        program::signal(get.id(), name);
+        assert_eq!(program::finish(get).code, Some(130), "{name}");
+        assert!(files_below(&directory).is_empty(), "{name}: half a file is left");
+        drop(hanging);
+    }
 }

@@ -69,3 +69,18 @@ fn a_file_that_changed_gets_a_link_of_its_own() {
     client.assert_gets(&first, &before);
     client.assert_gets(&second, &after);
 }
+
+#[test]
+fn another_geometry_makes_another_content() {
+    let cluster = Cluster::shared();
+    let client = cluster.client();
+    let content = sample("geometry", 10_000);
+    let file = client.file("file", &content);
+    let first = client.publish(&file, &[]).report();
+    let narrow = ["--data-shards", "2", "--total-shards", "4"];
+    let second = client.publish(&file, &narrow).report();
+    assert_eq!((second["k"].as_u64(), second["n"].as_u64()), (Some(2), Some(4)));
+    assert_ne!(first["link"], second["link"]);
+    client.assert_gets(first["link"].as_str().unwrap(), &content);
+    client.assert_gets(second["link"].as_str().unwrap(), &content);
+}

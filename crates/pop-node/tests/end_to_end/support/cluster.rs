@@ -121,7 +121,8 @@ impl Masternode {
     pub(crate) fn restart(&mut self) {
         assert!(!self.is_alive());
         let (listen, _peer) = self.address.split_once("/p2p/").unwrap();
-        self.start_process(&listen.to_owned());
+        let listen = listen.to_owned();
+        self.start_process(&listen);
     }
 
     /// Start the process again, with the same data at another address.

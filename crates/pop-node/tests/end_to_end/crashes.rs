@@ -5,7 +5,7 @@ use crate::support::program;
 use crate::support::{Client, Cluster, files_below, sample, wait_for};
 
 /// Bytes of a file that takes a while to encode and to upload.
-const FILE_BYTES: usize = 12_000_000;
+const FILE_BYTES: usize = 24_000_000;
 
 /// The same command again, and once more: one link, complete, and the bytes it was made of.
 fn assert_goes_on(cluster: &Cluster, client: &Client, content: &[u8]) {

@@ -1,9 +1,12 @@
 use std::rc::Rc;
 
-use pop_exchange::Fault;
-use pop_exchange::fetcher::FetcherConfig;
+use pop_exchange::fetcher::{Event, Fetcher, FetcherConfig, Input, Output, SourceKind};
+use pop_exchange::{Fault, LinkId};
+use pop_wire::message::Shard;
+use pop_wire::{Instant, Message};
 
-use crate::film::{Film, peer};
+use crate::film::{Film, column, peer};
+use crate::pair::hello;
 use crate::world::{Manner, World};
 
 /// Download with one holder of `manner`; everything arrives, and the one fault is its.
@@ -63,4 +66,34 @@ fn who_answers_what_nobody_asked() {
 #[test]
 fn who_says_what_no_holder_says() {
     assert!(matches!(fault_of(Manner::Absurd), Fault::Unexpected { .. }));
+}
+
+#[test]
+fn who_sends_more_than_it_has_credit_for() {
+    let film = Film::new(2, 3, 1024, 2, 1);
+    let config = FetcherConfig::default();
+    let mut fetcher = Fetcher::new(film.content.clone(), config, [1; 32]).unwrap();
+    let (now, link) = (Instant(0), LinkId(1));
+    let columns = [column(0)].into_iter().collect();
+    let kind = SourceKind::Masternode;
+    fetcher.handle(now, Input::LinkUp { link, peer: peer(2), columns, kind }).unwrap();
+    fetcher.handle(now, Input::Message { link, message: hello() }).unwrap();
+    let want = Input::Want { segments: 0..1, first_deadline: None, segment_duration_ms: 0 };
+    fetcher.handle(now, want).unwrap();
+    let mut asked = None;
+    while let Some(output) = fetcher.poll() {
+        if let Output::Send { message: Message::GetShard(get), .. } = output {
+            asked = Some(get.id);
+        }
+    }
+    let id = asked.expect("a request");
+    let payload = vec![0; 1025].into();
+    let shard = Shard { id, segment_path: Vec::new(), content_path: Vec::new(), payload };
+    fetcher.handle(now, Input::Message { link, message: Message::Shard(shard) }).unwrap();
+    let exceeded = Fault::CreditExceeded { credit_bytes: 1024, got: 1025 };
+    let named = |output| match output {
+        Output::Event(Event::PeerFault { fault, .. }) => Some(fault),
+        _ => None,
+    };
+    assert_eq!(std::iter::from_fn(|| fetcher.poll()).find_map(named), Some(exceeded));
 }

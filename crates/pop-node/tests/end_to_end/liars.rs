@@ -1,7 +1,7 @@
 //! Holders that lie, say nothing, or take for ever: the bytes come from the others, and a liar is
 //! named.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::support::cluster::Hanging;
 use crate::support::rogue::{Lie, Rogue};
@@ -65,17 +65,21 @@ impl Scene {
     }
 }
 
-/// One test at a time, and one scene for as many as follow each other.
-fn scene() -> MutexGuard<'static, Option<Scene>> {
-    static SCENE: Mutex<Option<Scene>> = Mutex::new(None);
-    let mut scene = SCENE.lock().unwrap_or_else(PoisonError::into_inner);
-    scene.get_or_insert_with(Scene::set);
-    scene
-}
-
+/// One test at a time, on one scene for as many as follow each other. The last takes it down.
 #[track_caller]
 fn with_scene(test: impl FnOnce(&Scene)) {
-    test(scene().as_ref().unwrap());
+    static SHARED: Mutex<Weak<Scene>> = Mutex::new(Weak::new());
+    static TURN: Mutex<()> = Mutex::new(());
+    let scene = {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let scene = Arc::new(Scene::set());
+            *shared = Arc::downgrade(&scene);
+            scene
+        })
+    };
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    test(&scene);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! matrix of ISA-L's `gf_gen_cauchy1_matrix` (`spec/content.md` §3.1). The crate that computes it
 //! is named in this file only.
 
+use std::fmt;
 use std::sync::Arc;
 
 use pop_wire::{ColumnIndex, ColumnSet};
@@ -10,7 +11,7 @@ use rusty_erasure::{Coder, DecodePlan, Matrix};
 use crate::Geometry;
 
 /// The code of one geometry. Clones share the tables.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Code {
     geometry: Geometry,
     coder: Arc<Coder>,
@@ -18,11 +19,18 @@ pub(crate) struct Code {
     last: Option<Plan>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Plan {
     used: ColumnSet,
     wanted: ColumnSet,
     plan: DecodePlan,
+}
+
+// The tables tell a reader nothing.
+impl fmt::Debug for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Code").field(&self.geometry).finish()
+    }
 }
 
 impl Code {

@@ -198,7 +198,8 @@ impl Provider {
         let allowance_bytes = self.config.allowance_bytes;
         let fresh = || Peer { links: BTreeSet::new(), allowance_bytes, queued: false };
         self.peers.entry(peer).or_insert_with(fresh).links.insert(link);
-        self.links.insert(link, Link::new(peer, self.now));
+        let serial = self.next_serial();
+        self.links.insert(link, Link::new(serial, peer, self.now));
         let hello = Greeting::hello(&self.config.introduction);
         self.send(link, hello);
         Ok(())
@@ -282,8 +283,8 @@ impl Provider {
         let Some(operation) = self.operations.remove(&token) else { return Ok(()) };
         match operation {
             Operation::Read(read) => self.shard_read(token, read, result),
-            Operation::Manifest { link, id } => self.manifest_read(link, id, result),
-            Operation::Holdings { link, id } => self.holdings_read(link, id, result),
+            Operation::Manifest { link, id } => self.manifest_read(token, link, id, result),
+            Operation::Holdings { link, id } => self.holdings_read(token, link, id, result),
             Operation::Open { link, id, serial } => self.column_opened(link, id, serial, result),
             Operation::Write { link, id, serial, bytes } => {
                 self.shard_written(link, (id, serial), bytes, result);

@@ -15,6 +15,8 @@ pub(super) type Turn = (Instant, u64);
 /// One link as the provider sees it.
 #[derive(Debug)]
 pub(super) struct Link {
+    /// Tells this link from an earlier one, should the shell use a number again.
+    pub(super) serial: u64,
     pub(super) peer: PeerId,
     pub(super) greeting: Greeting,
     pub(super) credit: SendCredit,
@@ -41,7 +43,6 @@ pub(super) struct Link {
 pub(super) enum Open {
     Queued(Turn),
     Reading(Token),
-    /// Answered with a refusal already; the read goes on and its result is dropped.
     Question(Token),
 }
 
@@ -56,8 +57,9 @@ pub(super) struct ShardRequest {
 }
 
 impl Link {
-    pub(super) fn new(peer: PeerId, now: Instant) -> Self {
+    pub(super) fn new(serial: u64, peer: PeerId, now: Instant) -> Self {
         Self {
+            serial,
             peer,
             greeting: Greeting::new(now),
             credit: SendCredit::default(),

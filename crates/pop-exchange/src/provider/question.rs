@@ -4,7 +4,7 @@ use pop_wire::message::{Holdings, ManifestReply, Peers, RefusalReason};
 use pop_wire::{ContentId, Message, RequestId};
 
 use super::link::Open;
-use super::{Operation, Provider, StoreOperation, StoreResult};
+use super::{Operation, Provider, StoreOperation, StoreResult, Token};
 use crate::limits::{BUSY_RETRY_MS, QUESTIONS_PER_LINK_MAX};
 use crate::{Fault, LinkId};
 
@@ -60,29 +60,49 @@ impl Provider {
         Ok(())
     }
 
-    pub(super) fn manifest_read(&mut self, link: LinkId, id: RequestId, result: StoreResult) {
+    pub(super) fn manifest_read(
+        &mut self,
+        token: Token,
+        link: LinkId,
+        id: RequestId,
+        result: StoreResult,
+    ) {
         let answer = match result {
             StoreResult::Manifest(manifest) => {
                 Ok(Message::ManifestReply(ManifestReply { id, manifest }))
             }
             other => Err(other),
         };
-        self.answer(link, id, answer);
+        self.answer(token, link, id, answer);
     }
 
-    pub(super) fn holdings_read(&mut self, link: LinkId, id: RequestId, result: StoreResult) {
+    pub(super) fn holdings_read(
+        &mut self,
+        token: Token,
+        link: LinkId,
+        id: RequestId,
+        result: StoreResult,
+    ) {
         let answer = match result {
             StoreResult::Holdings(columns) => Ok(Message::Holdings(Holdings { id, columns })),
             other => Err(other),
         };
-        self.answer(link, id, answer);
+        self.answer(token, link, id, answer);
     }
 
-    fn answer(&mut self, link: LinkId, id: RequestId, answer: Result<Message, StoreResult>) {
+    fn answer(
+        &mut self,
+        token: Token,
+        link: LinkId,
+        id: RequestId,
+        answer: Result<Message, StoreResult>,
+    ) {
         let Some(state) = self.links.get_mut(&link) else { return };
-        if state.open.remove(&id).is_some() {
-            state.questions -= 1;
+        if state.open.get(&id) != Some(&Open::Question(token)) {
+            return;
         }
+        state.open.remove(&id);
+        state.questions -= 1;
         match answer {
             Ok(message) => self.send(link, message),
             Err(StoreResult::Refused { reason, retry_after_ms }) => {

@@ -47,6 +47,7 @@ impl Serving {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Read {
     pub(super) link: LinkId,
+    link_serial: u64,
     request: ShardRequest,
     deadline: Instant,
     reserved_bytes: u64,
@@ -167,7 +168,9 @@ impl Provider {
         link.reserved_credit += request.payload_bytes.unwrap_or(1);
         self.serving.payload_bytes += reserved_bytes;
         let ShardRequest { id, content, segment, column, .. } = request;
-        let read = Read { link: link_id, request, deadline: turn.0, reserved_bytes };
+        let link_serial = link.serial;
+        let deadline = turn.0;
+        let read = Read { link: link_id, link_serial, request, deadline, reserved_bytes };
         let operation = Operation::Read(read);
         let token = self.start(operation, StoreOperation::ReadShard { content, segment, column });
         if let Some(link) = self.links.get_mut(&link_id) {
@@ -186,9 +189,10 @@ fn reserve(request: &ShardRequest) -> u64 {
 impl Provider {
     /// A read ended.
     pub(super) fn shard_read(&mut self, token: Token, read: Read, result: StoreResult) {
-        let Read { link: link_id, request, deadline, reserved_bytes } = read;
+        let Read { link: link_id, link_serial, request, deadline, reserved_bytes } = read;
         self.serving.payload_bytes -= reserved_bytes;
-        let Some(link) = self.links.get_mut(&link_id) else { return };
+        let link = self.links.get_mut(&link_id).filter(|link| link.serial == link_serial);
+        let Some(link) = link else { return };
         link.payload_bytes -= reserved_bytes;
         link.reserved_credit -= request.payload_bytes.unwrap_or(1);
         let id = request.id;

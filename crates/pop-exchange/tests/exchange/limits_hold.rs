@@ -368,3 +368,22 @@ fn who_asks_on_without_reading_is_cut_off() {
     }
     assert_eq!(fault(&host), Some(Fault::Flood { max: UNREAD_MESSAGES_MAX }));
 }
+
+#[test]
+fn a_read_for_a_link_that_is_gone_frees_its_memory_even_if_the_number_is_used_again() {
+    let film = film();
+    let mut host = Host::new(&film, ProviderConfig::default());
+    host.greeted(LINK, 1);
+    host.answers = false;
+    host.receive(LINK, credit(1 << 20));
+    host.receive(LINK, get(&film, 1, 0, 0));
+    let content = film.content.id();
+    host.receive(LINK, Message::GetHoldings(GetHoldings { id: RequestId(2), content }));
+    assert!(host.provider.payload_bytes() > 0);
+    host.handle(Input::LinkDown { link: LINK });
+    host.greeted(LINK, 1);
+    host.take_sent(LINK);
+    host.answer_all();
+    assert_eq!(host.provider.payload_bytes(), 0);
+    assert!(host.take_sent(LINK).is_empty(), "the new link asked nothing");
+}

@@ -83,6 +83,10 @@ impl PeerId {
             expected: Bound::exactly(33),
             got: bytes.len(),
         })?;
+        // spec/wire.md §3.1: one key has one form; the library also reads SEC1's compact tag 05.
+        if !matches!(array[0], 2 | 3) {
+            return Err(WireError::Invalid { field, problem: "not a compressed point" });
+        }
         VerifyingKey::from_sec1_bytes(&array)
             .map_err(|_| WireError::Invalid { field, problem: "not a point on secp256k1" })?;
         Ok(Self(array))
@@ -254,6 +258,15 @@ mod tests {
         assert_eq!(PeerId::from_libp2p_bytes(&peer.to_libp2p_bytes()).unwrap(), peer);
         assert!(PeerId::from_libp2p_bytes(&[0; 39]).is_err());
         assert!(PeerId::from_public_key(&[5; 33]).is_err());
+    }
+
+    #[test]
+    fn a_key_has_one_peer_id_only() {
+        for byte in 1..20 {
+            let mut bytes = keypair(byte).peer_id().to_libp2p_bytes();
+            bytes[6] = 5;
+            assert!(PeerId::from_libp2p_bytes(&bytes).is_err(), "SEC1's compact form");
+        }
     }
 
     #[test]

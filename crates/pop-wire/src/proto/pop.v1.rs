@@ -68,7 +68,7 @@ pub struct EquivocationProofBody {
     pub segment: u64,
     #[prost(bytes = "bytes", tag = "3")]
     pub content_path: ::prost::bytes::Bytes,
-    /// k of them to decode, and one that contradicts
+    /// exactly k
     #[prost(message, repeated, tag = "4")]
     pub shards: ::prost::alloc::vec::Vec<ShardWithProof>,
 }

@@ -2,6 +2,8 @@
 //! more than a quarter of the processes killed while it plays.
 
 mod cluster;
+mod lineup;
+mod material;
 mod player;
 mod scene;
 mod stage;

@@ -49,6 +49,11 @@ impl Board {
         self.shown.send_replace(serde_json::to_value(&*self.scene.borrow()).ok());
     }
 
+    /// Bytes that each node was last known to have served.
+    pub(super) fn served(&self) -> Vec<u64> {
+        self.scene.borrow().nodes.iter().map(|node| node.bytes_served).collect()
+    }
+
     /// Enter a phase, and say so.
     pub(super) fn phase(&self, phase: &str) {
         self.change(|scene| {

@@ -1,30 +1,25 @@
 //! The acts of the demo, in order.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use pop_wire::{ColumnSet, ContentId, Keypair, PeerId};
+use pop_wire::{ColumnSet, ContentId, PeerId};
 use tokio::sync::watch;
 
 use super::cluster::{self, Masternode};
+use super::lineup::{start_client, start_masternodes, watch_served};
+use super::material::{digest, random_below, random_range, read_range, readable_length};
 use super::player::{self, Film, Playback, Position, milliseconds};
 use super::scene::{Board, SceneNode};
-use super::{
-    CLIP, DemoOptions, DemoReport, KILL_AFTER_SHARE, PATIENCE, SEEK_BYTES, SEEKS, TICKS_PER_S,
-};
-use crate::clock::{self, monotonic_now};
+use super::{CLIP, DemoOptions, DemoReport, KILL_AFTER_SHARE, PATIENCE, SEEKS, TICKS_PER_S};
+use crate::clock::monotonic_now;
 use crate::error::NodeError;
 use crate::fetch::Pace;
 use crate::node::Node;
-use crate::publish::{PublishOptions, Published, open_input};
-use crate::settings::Settings;
+use crate::publish::{PublishOptions, Published};
 use crate::{http_client, repair};
-
-/// Masternodes started at once.
-const STARTING_MAX: usize = 4;
 
 /// The running demo: processes, a client node with the gateway, and what was measured so far.
 pub struct Stage {
@@ -36,6 +31,8 @@ pub struct Stage {
     published: Option<Published>,
     file: PathBuf,
     report: DemoReport,
+    /// Keeps the page's counts of bytes up to date.
+    _watching: tokio_util::task::AbortOnDropHandle<()>,
     /// Everything on disk; deleted with the stage.
     _directory: tempfile::TempDir,
 }
@@ -70,7 +67,7 @@ impl Stage {
         let client = start_client(directory.path(), &options, &masternodes).await?;
         let board = Board::new(client.inner.demo.clone());
         let report = DemoReport { nodes: options.nodes, bytes, ..DemoReport::default() };
-        let stage = Self {
+        let mut stage = Self {
             options,
             masternodes,
             client,
@@ -79,9 +76,13 @@ impl Stage {
             published: None,
             file,
             report,
+            _watching: tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async {})),
             _directory: directory,
         };
         stage.draw_nodes(&[]);
+        let nodes = stage.masternodes.iter().map(|node| node.http).collect();
+        let watching = tokio::spawn(watch_served(nodes, stage.board.clone()));
+        stage._watching = tokio_util::task::AbortOnDropHandle::new(watching);
         Ok(stage)
     }
 
@@ -365,12 +366,13 @@ impl Stage {
             let held = holdings.iter().find(|(holder, _)| holder == peer);
             held.map(|(_, set)| set.iter().map(|it| it.get()).collect()).unwrap_or_default()
         };
+        let served: Vec<u64> = self.board.served();
         let draw = |(index, node): (usize, &Masternode)| SceneNode {
             index,
             peer: node.peer.to_string(),
             alive: node.is_alive(),
             columns: columns_of(&node.peer),
-            bytes_served: 0,
+            bytes_served: served.get(index).copied().unwrap_or(0),
         };
         let nodes: Vec<SceneNode> = self.masternodes.iter().enumerate().map(draw).collect();
         self.board.change(|scene| {
@@ -400,80 +402,6 @@ impl Stage {
 
 fn not_published() -> NodeError {
     NodeError::Demo("nothing is published yet".to_owned())
-}
-
-async fn start_masternodes(
-    directory: &Path,
-    count: u32,
-    quota_bytes: u64,
-    started: &mut impl FnMut(usize),
-) -> Result<Vec<Masternode>, NodeError> {
-    let place = |index: u32| directory.join(format!("node-{index:03}"));
-    let first = cluster::start(place(0), None, quota_bytes).await?;
-    let bootstrap = first.address.clone();
-    let mut masternodes = vec![first];
-    started(masternodes.len());
-    let mut starting = futures::stream::iter(1..count)
-        .map(|index| cluster::start(place(index), Some(bootstrap.clone()), quota_bytes))
-        .buffer_unordered(STARTING_MAX);
-    while let Some(node) = starting.next().await {
-        masternodes.push(node?);
-        started(masternodes.len());
-    }
-    Ok(masternodes)
-}
-
-async fn start_client(
-    directory: &Path,
-    options: &DemoOptions,
-    masternodes: &[Masternode],
-) -> Result<Node, NodeError> {
-    let mut settings = Settings::default();
-    settings.data_dir = directory.join("client");
-    settings.diversity_exempt_loopback = true;
-    settings.http_listen = Some(std::net::SocketAddr::from(([127, 0, 0, 1], options.http_port)));
-    settings.bootstrap = masternodes.iter().take(3).map(|node| node.address.clone()).collect();
-    let secret = clock::random_bytes().map_err(crate::disk::StoreError::from)?;
-    Node::client(Keypair::from_secret_bytes(&secret)?, settings).await
-}
-
-fn readable_length(file: &Path) -> Result<u64, NodeError> {
-    let unreadable = |source| NodeError::Input { path: file.to_path_buf(), source };
-    Ok(open_input(file)?.metadata().map_err(unreadable)?.len())
-}
-
-fn digest(file: &Path) -> Result<blake3::Hash, NodeError> {
-    let mut hasher = blake3::Hasher::new();
-    std::fs::File::open(file)
-        .and_then(|mut source| std::io::copy(&mut source, &mut hasher))
-        .map_err(|source| NodeError::Input { path: file.to_path_buf(), source })?;
-    Ok(hasher.finalize())
-}
-
-fn read_range(file: &Path, range: &RangeInclusive<u64>) -> Result<Vec<u8>, NodeError> {
-    use std::os::unix::fs::FileExt as _;
-    let length = usize::try_from(range.end() - range.start() + 1).unwrap_or(0);
-    let mut bytes = vec![0; length];
-    std::fs::File::open(file)
-        .and_then(|source| source.read_exact_at(&mut bytes, *range.start()))
-        .map_err(|source| NodeError::Input { path: file.to_path_buf(), source })?;
-    Ok(bytes)
-}
-
-/// A range of the length of a seek, or the whole of a small file; `None` of an empty one.
-fn random_range(bytes: u64) -> Result<Option<RangeInclusive<u64>>, NodeError> {
-    let Some(last) = bytes.checked_sub(1) else { return Ok(None) };
-    let start = random_below(bytes.saturating_sub(SEEK_BYTES).max(1))?;
-    Ok(Some(start..=last.min(start + SEEK_BYTES - 1)))
-}
-
-/// A random number below `limit`, which is not zero. The bias is below 2^-40 for any file.
-fn random_below(limit: u64) -> Result<u64, NodeError> {
-    let bytes = clock::random_bytes().map_err(crate::disk::StoreError::from)?;
-    let mut first = [0; 16];
-    first.copy_from_slice(&bytes[..16]);
-    let drawn = u128::from_le_bytes(first) % u128::from(limit.max(1));
-    Ok(u64::try_from(drawn).unwrap_or(0))
 }
 
 fn holdings_of(published: &Published) -> Vec<(PeerId, ColumnSet)> {

@@ -50,17 +50,29 @@ pub(crate) async fn ask(
         masternode: own,
     });
     writer.push(&hello)?;
-    writer.push(&question)?;
     writer.flush().await?;
     let mut messages = VecDeque::new();
-    while messages.len() < 2 {
-        if !reader.read(&mut messages).await? {
+    let first = next(&mut reader, &mut messages).await?;
+    let Message::Hello(theirs) = first else { return Err(AskError::NoHello) };
+    VersionRange::SUPPORTED.negotiate(&theirs.versions).map_err(|_| AskError::NoHello)?;
+    // spec/exchange.md §3: nothing is asked before the other side's hello.
+    writer.push(&question)?;
+    writer.flush().await?;
+    let message = next(&mut reader, &mut messages).await?;
+    let _closing = writer.close().await;
+    Ok(Answer { message, masternode: theirs.masternode })
+}
+
+async fn next<R: futures::AsyncRead + Unpin>(
+    reader: &mut MessageReader<R>,
+    messages: &mut VecDeque<Message>,
+) -> Result<Message, AskError> {
+    loop {
+        if let Some(message) = messages.pop_front() {
+            return Ok(message);
+        }
+        if !reader.read(messages).await? {
             return Err(AskError::HungUp);
         }
     }
-    let Some(Message::Hello(theirs)) = messages.pop_front() else { return Err(AskError::NoHello) };
-    VersionRange::SUPPORTED.negotiate(&theirs.versions).map_err(|_| AskError::NoHello)?;
-    let message = messages.pop_front().ok_or(AskError::HungUp)?;
-    let _closing = writer.close().await;
-    Ok(Answer { message, masternode: theirs.masternode })
 }

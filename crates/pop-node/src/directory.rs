@@ -37,10 +37,32 @@ impl Directory {
     /// Take a record in if it is genuine, alive and newer than what we have. Tells whether others
     /// should hear of it: the peer was unknown, or is reached elsewhere now.
     pub(crate) fn insert(&self, signed: Signed<MasternodeRecord>) -> bool {
-        let Ok(record) = signed.verify() else {
-            tracing::debug!("forged masternode record");
-            return false;
-        };
+        match signed.verify() {
+            Ok(record) => self.insert_verified(record),
+            Err(error) => {
+                tracing::debug!(%error, "masternode record refused");
+                false
+            }
+        }
+    }
+
+    /// The same for what `peer` says of itself in its hello: a record of somebody else is no
+    /// introduction (`spec/exchange.md` §3).
+    pub(crate) fn insert_introduction(
+        &self,
+        peer: PeerId,
+        signed: Signed<MasternodeRecord>,
+    ) -> bool {
+        match signed.verify() {
+            Ok(record) if record.peer == peer => self.insert_verified(record),
+            _ => {
+                tracing::debug!(%peer, "introduction refused");
+                false
+            }
+        }
+    }
+
+    fn insert_verified(&self, record: Verified<MasternodeRecord>) -> bool {
         if !record.is_alive(clock::unix_now()) {
             return false;
         }
@@ -104,7 +126,7 @@ pub(crate) async fn crawl(
         while questions.len() < QUESTIONS_MAX && asked.len() < CRAWL_MAX {
             let Some((peer, addresses)) = queue.pop_front() else { break };
             if asked.insert(peer) {
-                questions.push(peers_of(network, peer, addresses, own.cloned()));
+                questions.push(peers_of(network, directory, (peer, addresses), own.cloned()));
             }
         }
         let Some((peer, answer)) = questions.next().await else { break };
@@ -125,18 +147,21 @@ pub(crate) async fn crawl(
 
 async fn peers_of(
     network: &Network,
-    peer: PeerId,
-    addresses: Vec<Multiaddr>,
+    directory: &Directory,
+    (peer, addresses): (PeerId, Vec<Multiaddr>),
     own: Option<Signed<MasternodeRecord>>,
 ) -> (PeerId, Option<Vec<Signed<MasternodeRecord>>>) {
     let question = Message::GetPeers(GetPeers { id: RequestId(1) });
     let asking = ask(network, (peer, addresses), own, question);
     match tokio::time::timeout(ANSWER_TIMEOUT, asking).await {
         Ok(Ok(answer)) => {
-            let mut named = answer.masternode.into_iter().collect::<Vec<_>>();
-            if let Message::Peers(peers) = answer.message {
-                named.extend(peers.masternodes);
+            if let Some(own_word) = answer.masternode {
+                directory.insert_introduction(peer, own_word);
             }
+            let named = match answer.message {
+                Message::Peers(peers) => peers.masternodes,
+                _ => Vec::new(),
+            };
             (peer, Some(named))
         }
         Ok(Err(error)) => {

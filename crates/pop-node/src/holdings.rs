@@ -14,6 +14,9 @@ use crate::ask::ask;
 use crate::directory::addresses;
 use crate::node::Inner;
 
+/// Number of the only question on its link.
+const QUESTION: RequestId = RequestId(1);
+
 /// Peers asked at once.
 const QUESTIONS_MAX: usize = 16;
 
@@ -62,9 +65,11 @@ pub(crate) async fn holdings(
     peers: impl IntoIterator<Item = (PeerId, Vec<Multiaddr>)>,
 ) -> BTreeMap<PeerId, ColumnSet> {
     let question = move |(peer, addresses)| async move {
-        let question = Message::GetHoldings(GetHoldings { id: RequestId(1), content });
+        let question = Message::GetHoldings(GetHoldings { id: QUESTION, content });
         match question_of(inner, peer, addresses, question).await? {
-            Message::Holdings(holdings) => Some((peer, holdings.columns)),
+            Message::Holdings(holdings) if holdings.id == QUESTION => {
+                Some((peer, holdings.columns))
+            }
             _ => None,
         }
     };
@@ -83,7 +88,7 @@ pub(crate) async fn manifest(
     let question = move |record: &Verified<MasternodeRecord>| {
         let (peer, addresses) = (record.peer, addresses(record));
         async move {
-            let question = Message::GetManifest(GetManifest { id: RequestId(1), content });
+            let question = Message::GetManifest(GetManifest { id: QUESTION, content });
             let Message::ManifestReply(reply) =
                 question_of(inner, peer, addresses, question).await?
             else {

@@ -242,8 +242,8 @@ async fn run(
             },
             Some(event) = server_events.recv() => match event {
                 ServerEvent::ColumnStored(content) => announcer.announce_content(content).await,
-                ServerEvent::Introduced(record) => {
-                    if inner.directory.insert(record) {
+                ServerEvent::Introduced(peer, record) => {
+                    if inner.directory.insert_introduction(peer, record) {
                         name_masternodes(&inner, server.as_ref()).await;
                     }
                 }

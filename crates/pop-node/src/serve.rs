@@ -48,7 +48,7 @@ pub(crate) enum ServerEvent {
     /// A column is new on our disk.
     ColumnStored(ContentId),
     /// A peer introduced itself as a masternode.
-    Introduced(Signed<MasternodeRecord>),
+    Introduced(PeerId, Signed<MasternodeRecord>),
 }
 
 impl Server {
@@ -63,6 +63,7 @@ impl Server {
         config.payload_bytes_max = settings.serve_bytes_max;
         config.payload_bytes_per_link_max =
             config.payload_bytes_per_link_max.min(settings.serve_bytes_max);
+        config.upload_window_bytes = settings.link_credit_bytes;
         config.links_max = usize::try_from(settings.links_max).unwrap_or(usize::MAX);
         let provider = Provider::new(config).map_err(|error| NodeError::Io {
             action: "start serving",
@@ -207,8 +208,8 @@ impl Driver {
                 tracing::warn!(%peer, %fault, "peer broke a rule; its link is closed");
                 return;
             }
-            Event::Greeted { introduction, .. } => match introduction.masternode {
-                Some(record) => ServerEvent::Introduced(record),
+            Event::Greeted { peer, introduction, .. } => match introduction.masternode {
+                Some(record) => ServerEvent::Introduced(peer, record),
                 None => return,
             },
             Event::ColumnStored { content, column, from } => {

@@ -49,7 +49,8 @@ pub struct Settings {
     /// Shard payload held in memory for all peers that are being served, in bytes: the bound on
     /// what serving costs in memory. Default: 64 MiB.
     pub serve_bytes_max: u64,
-    /// Shard payload one peer may send before more credit is granted, in bytes. Default: 4 MiB.
+    /// Shard payload that one upload may have on its way before more credit is granted, in bytes.
+    /// Default: 1 MiB.
     pub link_credit_bytes: u64,
     /// How logs are written to standard error. Default: text.
     pub log_format: LogFormat,
@@ -150,7 +151,7 @@ impl Default for Settings {
             operator: None,
             links_max: 1024,
             serve_bytes_max: 64 << 20,
-            link_credit_bytes: 4 << 20,
+            link_credit_bytes: 1 << 20,
             log_format: LogFormat::Text,
             diversity_exempt_loopback: false,
         }

@@ -105,7 +105,7 @@ impl Reader<'_> {
         pace: Pace,
         pieces: &mpsc::Sender<Piece>,
     ) -> Result<(), NodeError> {
-        let layout = self.lease.content.layout().clone();
+        let layout = *self.lease.content.layout();
         let slices: Vec<_> = layout.slices(range).collect();
         let (Some(first), Some(last)) = (slices.first(), slices.last()) else { return Ok(()) };
         let wanted = first.segment.0..last.segment.0 + 1;

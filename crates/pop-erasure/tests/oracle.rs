@@ -1,4 +1,5 @@
 //! The code against the slowest description of it: no tables, no vectors, one bit at a time.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pop_erasure::{ContentKey, Encoder, Geometry, Media};
 use pop_wire::{ColumnIndex, Keypair};

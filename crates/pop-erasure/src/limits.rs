@@ -37,10 +37,10 @@ pub const SEGMENT_DURATION_MS_MAX: u64 = 4_000;
 /// AES-GCM tag at the end of a segment's ciphertext, in bytes (§5).
 pub const TAG_BYTES: u32 = 16;
 
-/// Segments encoded side by side, at most (§8).
+/// Segments encoded side by side, at most (§9).
 pub const BATCH_SEGMENTS_MAX: usize = 16;
 
-/// Shards of one batch of segments, in bytes, unless a single segment is longer (§8).
+/// Shards of one batch of segments, in bytes, unless a single segment is longer (§9).
 pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Longest link, in characters (§7).

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Run an example that cargo has built beside this test.
-fn run(name: &str) {
+fn run(name: &str, arguments: &[&str]) {
     // target/debug/deps/this-test -> target/debug/examples/name
     let mut path: PathBuf = std::env::current_exe().expect("a running program has a path");
     path.pop();
     path.pop();
     path.push("examples");
     path.push(name);
-    let output = Command::new(&path).output().unwrap_or_else(|error| {
+    let output = Command::new(&path).args(arguments).output().unwrap_or_else(|error| {
         panic!("{}: {error}; `cargo test -p examples` builds it", path.display())
     });
     let (out, err) =
@@ -21,15 +21,20 @@ fn run(name: &str) {
 
 #[test]
 fn publish_and_fetch() {
-    run("publish_and_fetch");
+    run("publish_and_fetch", &[]);
 }
 
 #[test]
 fn own_swarm() {
-    run("own_swarm");
+    run("own_swarm", &[]);
 }
 
 #[test]
 fn exchange_over_tcp() {
-    run("exchange_over_tcp");
+    run("exchange_over_tcp", &[]);
+}
+
+#[test]
+fn erasure_only() {
+    run("erasure_only", &[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
 }

@@ -70,16 +70,10 @@ async fn status(State(node): State<Node>) -> Json<Status> {
 
 /// What the demo's page polls; nothing on a node that isn't in a demo.
 async fn demo(State(node): State<Node>) -> Response {
-    let Some(mut scene) = node.inner.demo.borrow().clone() else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    // What came from each node changes with every shard: it is looked up when somebody asks.
-    let nodes = scene.get_mut("nodes").and_then(|nodes| nodes.as_array_mut());
-    for shown in nodes.into_iter().flatten() {
-        let peer = shown["peer"].as_str().and_then(|peer| peer.parse().ok());
-        shown["bytes_served"] = peer.map_or(0, |peer| node.inner.stats.fetched_from(&peer)).into();
+    match node.inner.demo.borrow().clone() {
+        Some(scene) => Json(scene).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
-    Json(scene).into_response()
 }
 
 async fn watch_readiness(node: Node, readiness: tokio::sync::watch::Sender<Readiness>) {

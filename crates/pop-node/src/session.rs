@@ -308,9 +308,7 @@ impl Driver {
     fn on_link(&mut self, link: LinkId, event: LinkEvent) {
         match event {
             LinkEvent::Message(message) => {
-                if let Some((peer, _)) = self.links.get(&link) {
-                    self.inner.stats.fetched(*peer, message.payload_bytes());
-                }
+                self.inner.stats.fetched(message.payload_bytes());
                 self.handle(Input::Message { link, message });
             }
             LinkEvent::Flushed(_) => {}

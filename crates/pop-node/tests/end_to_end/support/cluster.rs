@@ -87,6 +87,8 @@ pub(crate) struct Peculiarity {
     pub(crate) file_blocks_max: Option<u64>,
     /// Where its data is, if not in the cluster's directory.
     pub(crate) home: Option<PathBuf>,
+    /// What it listens on, if not TCP.
+    pub(crate) listen: Option<&'static str>,
 }
 
 /// One `pop-node run`.
@@ -113,7 +115,7 @@ impl Masternode {
             peculiarity,
             child: None,
         };
-        node.start_process("/ip4/127.0.0.1/tcp/0");
+        node.start_process(node.peculiarity.listen.unwrap_or("/ip4/127.0.0.1/tcp/0"));
         node
     }
 

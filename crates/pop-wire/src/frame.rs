@@ -66,6 +66,12 @@ impl FrameSplitter {
         if body_bytes > FRAME_BYTES_MAX {
             return Err(refused(length));
         }
+        // The library lets bits beyond the 64th fall off a ten-byte prefix, so that zero had a
+        // second encoding.
+        let mut minimal = unsigned_varint::encode::u64_buffer();
+        if unsigned_varint::encode::u64(length, &mut minimal).len() != prefix_bytes {
+            return Err(refused(u64::MAX));
+        }
         let frame_bytes = prefix_bytes + body_bytes;
         if self.buffer.len() < frame_bytes {
             self.buffer.reserve(frame_bytes - self.buffer.len());
@@ -152,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_padded_or_endless_varint_is_refused() {
-        for garbage in [&[0x80, 0x00][..], &[0xff; 11][..]] {
+        let beyond_64_bits = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02];
+        for garbage in [&[0x80, 0x00][..], &[0xff; 11][..], &beyond_64_bits[..]] {
             let mut splitter = FrameSplitter::new();
             splitter.push(garbage);
             assert!(matches!(splitter.next_frame(), Err(WireError::FrameLength { .. })));

@@ -3,7 +3,7 @@
 //! | route | answer |
 //! |---|---|
 //! | `GET, HEAD /content/{id}?k=<key>` | the plaintext, with full range semantics; `filename=` names it, `download=1` saves it |
-//! | `GET /play/{id}?k=<key>` | a page that plays it |
+//! | `GET /play/{id}#k=<key>` | a page that plays it; the key stays in the browser |
 //! | `GET /` | this list, as JSON or as a page |
 //! | `GET /healthz` | 200 while the process answers |
 //! | `GET /readyz` | 200 once content can be served, else 503 |

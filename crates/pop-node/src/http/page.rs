@@ -23,7 +23,7 @@ const ROUTES: &[Route] = &[
         path: "/content/{id}?k={key}",
         about: "the content, with ranges; filename= names it, download=1 saves it",
     },
-    Route { methods: READ, path: "/play/{id}?k={key}", about: "a page that plays it" },
+    Route { methods: READ, path: "/play/{id}#k={key}", about: "a page that plays it" },
     Route { methods: READ, path: "/healthz", about: "whether the process answers" },
     Route { methods: READ, path: "/readyz", about: "whether content can be served" },
     Route { methods: READ, path: "/metrics", about: "OpenMetrics text" },

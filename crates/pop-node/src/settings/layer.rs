@@ -52,7 +52,7 @@ pub struct Layer {
     /// Memory for shards being served, over all peers
     #[arg(long, value_name = "SIZE")]
     pub serve_bytes_max: Option<ByteSize>,
-    /// Shard bytes one peer may send ahead
+    /// Shard bytes one upload may send ahead
     #[arg(long, value_name = "SIZE")]
     pub link_credit_bytes: Option<ByteSize>,
     /// Format of the logs: text or json

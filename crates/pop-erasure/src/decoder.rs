@@ -1,9 +1,10 @@
 //! From k verified shards back to plaintext: [`Decoder`].
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use pop_wire::{ColumnIndex, Digest, SegmentIndex};
+use pop_wire::{ColumnIndex, ColumnSet, Digest, SegmentIndex};
 
 use crate::backend::Code;
 use crate::error::{DecodeError, WrongKey};
@@ -28,13 +29,15 @@ pub enum ReEncodeCheck {
 /// Opens the segments of one content, in any order.
 ///
 /// One decoder serves one thread; clones share the code's tables, so a pool of clones is cheap.
-/// It remembers the last loss pattern: consecutive segments usually miss the same columns.
+/// It remembers the last loss pattern: consecutive segments usually miss the same columns. Once it
+/// had to rebuild a shard, it keeps memory for n - k of them.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     content: Content,
     key: ContentKey,
     code: Code,
     check: ReEncodeCheck,
+    parity: Scratch,
 }
 
 impl Decoder {
@@ -48,7 +51,7 @@ impl Decoder {
             return Err(WrongKey { content: content.id() });
         }
         let code = Code::new(content.layout().geometry());
-        Ok(Self { content, key, code, check: ReEncodeCheck::default() })
+        Ok(Self { content, key, code, check: ReEncodeCheck::default(), parity: Scratch::default() })
     }
 
     /// The same decoder with another policy.
@@ -84,7 +87,7 @@ impl Decoder {
         let plaintext_bytes = to_usize(plaintext.end - plaintext.start);
         let systematic = chosen.iter().all(|it| it.column.get() < layout.geometry().k());
         let mut buffer = if systematic && self.check == ReEncodeCheck::WhenRebuilding {
-            gather(&chosen)
+            gather(layout.geometry().k(), &chosen)
         } else {
             self.rebuild_checked(segment, &chosen)?
         };
@@ -133,54 +136,76 @@ impl Decoder {
         segment: SegmentIndex,
         chosen: &[&VerifiedShard],
     ) -> Result<BytesMut, DecodeError> {
-        let k = usize::from(self.content.layout().geometry().k());
-        let all = rebuild_all(&mut self.code, chosen);
-        if all.tree.root() != chosen[0].segment_root {
+        let geometry = self.content.layout().geometry();
+        let shard_bytes = chosen[0].payload.len();
+        let mut data = gather(geometry.k(), chosen);
+        let parity = self.parity.places(usize::from(geometry.n() - geometry.k()) * shard_bytes);
+        let given: ColumnSet = chosen.iter().map(|shard| shard.column).collect();
+        let mut missing: Vec<&mut [u8]> = ColumnIndex::first(geometry.n())
+            .zip(data.chunks_exact_mut(shard_bytes).chain(parity.chunks_exact_mut(shard_bytes)))
+            .filter_map(|(column, place)| (!given.contains(column)).then_some(place))
+            .collect();
+        let tree = rebuild(&mut self.code, chosen, &mut missing);
+        if tree.root() != chosen[0].segment_root {
             let proof = EquivocationProof::new(&self.content, segment, chosen);
             return Err(DecodeError::Equivocation(Box::new(proof)));
         }
-        let mut shards = all.shards;
-        shards.truncate(k * all.shard_bytes);
-        Ok(shards)
+        Ok(data)
     }
 }
 
-/// All n shards of a segment, and the tree over them.
-pub(crate) struct WholeSegment {
-    /// n shards side by side.
-    pub(crate) shards: BytesMut,
-    pub(crate) shard_bytes: usize,
-    pub(crate) tree: MerkleTree,
+/// Memory for parity that is computed only to be compared with the root: one segment's after the
+/// other's, because fresh pages cost more than the code that fills them. A clone starts without.
+#[derive(Default)]
+struct Scratch(Vec<u8>);
+
+impl Scratch {
+    /// What it holds before is unspecified.
+    fn places(&mut self, bytes: usize) -> &mut [u8] {
+        if self.0.len() < bytes {
+            self.0.resize(bytes, 0);
+        }
+        &mut self.0[..bytes]
+    }
 }
 
-/// Compute the missing shards from exactly k, ascending by column. Of those given the hashes are
-/// known already.
-pub(crate) fn rebuild_all(code: &mut Code, chosen: &[&VerifiedShard]) -> WholeSegment {
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Scratch({} bytes)", self.0.len())
+    }
+}
+
+/// Compute the n - k columns that are not among exactly k shards, ascending, into the places
+/// `missing`; the tree over all n. Of the shards given the hashes are known already.
+fn rebuild(code: &mut Code, chosen: &[&VerifiedShard], missing: &mut [&mut [u8]]) -> MerkleTree {
     let n = code.geometry().n();
-    let shard_bytes = chosen[0].payload.len();
-    let length = usize::from(n) * shard_bytes;
-    // Each shard's place is written once before the code runs: copied if given, else zeroed.
-    let mut shards = BytesMut::with_capacity(length);
-    let mut known: Vec<Option<Digest>> = vec![None; usize::from(n)];
-    for shard in chosen {
-        shards.resize(shard.column.as_usize() * shard_bytes, 0);
-        shards.extend_from_slice(&shard.payload);
-        known[shard.column.as_usize()] = Some(shard.hash);
-    }
-    shards.resize(length, 0);
     let given: Vec<(ColumnIndex, &[u8])> =
         chosen.iter().map(|shard| (shard.column, &shard.payload[..])).collect();
-    let (wanted, mut out): (Vec<ColumnIndex>, Vec<&mut [u8]>) = ColumnIndex::first(n)
-        .zip(shards.chunks_exact_mut(shard_bytes))
-        .filter(|(column, _)| known[column.as_usize()].is_none())
-        .unzip();
-    code.rebuild(&given, &wanted, &mut out);
-    let hashes = shards
-        .chunks_exact(shard_bytes)
-        .zip(known)
-        .map(|(shard, hash)| hash.unwrap_or_else(|| shard_hash(shard)))
-        .collect();
-    WholeSegment { shard_bytes, tree: MerkleTree::new(hashes), shards }
+    let mut known: Vec<Option<Digest>> = vec![None; usize::from(n)];
+    for shard in chosen {
+        known[shard.column.as_usize()] = Some(shard.hash);
+    }
+    let wanted: Vec<ColumnIndex> =
+        ColumnIndex::first(n).filter(|column| known[column.as_usize()].is_none()).collect();
+    code.rebuild(&given, &wanted, missing);
+    let mut computed = missing.iter().map(|shard| shard_hash(shard));
+    let hashes = known.into_iter().filter_map(|hash| hash.or_else(|| computed.next())).collect();
+    MerkleTree::new(hashes)
+}
+
+/// As [`rebuild`], into memory of its own: the n - k columns side by side.
+pub(crate) fn rebuild_apart(code: &mut Code, chosen: &[&VerifiedShard]) -> (BytesMut, MerkleTree) {
+    let (geometry, shard_bytes) = (code.geometry(), chosen[0].payload.len());
+    let mut computed = BytesMut::zeroed(usize::from(geometry.n() - geometry.k()) * shard_bytes);
+    let mut missing: Vec<&mut [u8]> = computed.chunks_exact_mut(shard_bytes).collect();
+    let tree = rebuild(code, chosen, &mut missing);
+    (computed, tree)
 }
 
 /// Exactly k different shards of `segment`, those of the lowest columns, ascending: as many data
@@ -206,10 +231,17 @@ pub(crate) fn choose<'a>(
     Ok(chosen)
 }
 
-fn gather(chosen: &[&VerifiedShard]) -> BytesMut {
-    let bytes = chosen.iter().map(|shard| shard.payload.len()).sum();
+/// The data shards that there are, side by side, and zeros in the places of the others.
+fn gather(k: u16, chosen: &[&VerifiedShard]) -> BytesMut {
+    let shard_bytes = chosen[0].payload.len();
+    let bytes = usize::from(k) * shard_bytes;
+    // Each place is written once before the code runs: copied if given, else zeroed.
     let mut buffer = BytesMut::with_capacity(bytes);
-    chosen.iter().for_each(|shard| buffer.extend_from_slice(&shard.payload));
+    for shard in chosen.iter().filter(|shard| shard.column.get() < k) {
+        buffer.resize(shard.column.as_usize() * shard_bytes, 0);
+        buffer.extend_from_slice(&shard.payload);
+    }
+    buffer.resize(bytes, 0);
     buffer
 }
 

@@ -6,7 +6,7 @@ use pop_wire::{
 };
 
 use crate::backend::Code;
-use crate::decoder::{choose, rebuild_all};
+use crate::decoder::{choose, rebuild_apart};
 use crate::error::ProofError;
 use crate::{Content, VerifiedShard};
 
@@ -79,8 +79,8 @@ impl EquivocationProof {
         }
         let chosen = choose(&content, segment, &shards)
             .map_err(|_| ProofError::ShardCount { needed, got: distinct(&shards) })?;
-        let mut code = Code::new(content.layout().geometry());
-        if rebuild_all(&mut code, &chosen).tree.root() == chosen[0].segment_root {
+        let (_, tree) = rebuild_apart(&mut Code::new(content.layout().geometry()), &chosen);
+        if tree.root() == chosen[0].segment_root {
             return Err(ProofError::Consistent);
         }
         Ok((Self { content: content.id(), evidence }, publisher))

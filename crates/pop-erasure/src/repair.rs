@@ -1,9 +1,9 @@
 //! Missing columns made anew from k others, on ciphertext: [`Repairer`].
 
-use pop_wire::{ColumnSet, SegmentIndex};
+use pop_wire::{ColumnIndex, ColumnSet, SegmentIndex};
 
 use crate::backend::Code;
-use crate::decoder::{choose, rebuild_all};
+use crate::decoder::{choose, rebuild_apart};
 use crate::error::DecodeError;
 use crate::evidence::EquivocationProof;
 use crate::{Content, VerifiedShard};
@@ -40,27 +40,37 @@ impl Repairer {
             return Err(DecodeError::NoSuchColumn { columns: n, column });
         }
         let chosen = choose(&self.content, segment, shards)?;
-        let whole = rebuild_all(&mut self.code, &chosen);
-        let root = whole.tree.root();
+        let shard_bytes = chosen[0].payload.len();
+        let (computed, tree) = rebuild_apart(&mut self.code, &chosen);
+        let root = tree.root();
         if root != chosen[0].segment_root {
             let proof = EquivocationProof::new(&self.content, segment, &chosen);
             return Err(DecodeError::Equivocation(Box::new(proof)));
         }
-        let content_path = chosen[0].content_path.clone();
-        let all = whole.shards.freeze();
-        let rebuilt = columns.iter().filter_map(|column| {
-            let start = column.as_usize() * whole.shard_bytes;
-            Some(VerifiedShard {
-                content: self.content.id(),
-                segment,
-                column,
-                payload: all.slice(start..start + whole.shard_bytes),
-                hash: whole.tree.leaf(column.as_usize())?,
-                segment_root: root,
-                segment_path: whole.tree.path(column.as_usize())?,
-                content_path: content_path.clone(),
-            })
+        // Those given are handed on, those computed are slices of one allocation.
+        let mut computed = computed.freeze();
+        let mut given = chosen.iter().peekable();
+        let all = ColumnIndex::first(n).map(|column| {
+            let payload = match given.next_if(|shard| shard.column == column) {
+                Some(shard) => shard.payload.clone(),
+                None => computed.split_to(shard_bytes),
+            };
+            (column, payload)
         });
+        let content_path = &chosen[0].content_path;
+        let rebuilt =
+            all.filter(|(column, _)| columns.contains(*column)).filter_map(|(column, payload)| {
+                Some(VerifiedShard {
+                    content: self.content.id(),
+                    segment,
+                    column,
+                    payload,
+                    hash: tree.leaf(column.as_usize())?,
+                    segment_root: root,
+                    segment_path: tree.path(column.as_usize())?,
+                    content_path: content_path.clone(),
+                })
+            });
         Ok(rebuilt.collect())
     }
 }

@@ -6,7 +6,9 @@ use pop_erasure::{
 use pop_wire::limits::EQUIVOCATION_PROOF_BYTES_MAX;
 use pop_wire::{ColumnSet, Digest, EquivocationEvidence, EvidenceShard, SegmentIndex};
 
-use crate::support::{Film, KEY, SALT, publisher, raw_shards, sign_anything, subsets};
+use crate::support::{
+    Film, KEY, SALT, publisher, raw_shards, sign_anything, sign_segments, subsets,
+};
 
 const FIRST: SegmentIndex = SegmentIndex(0);
 
@@ -51,6 +53,31 @@ fn an_inconsistent_column_is_caught_from_every_subset() {
                 assert_eq!(proof_in(read), audited);
             }
         }
+    }
+}
+
+#[test]
+fn an_honest_segment_decoded_before_excuses_nothing() {
+    // Same shape, so that a decoder that compared what it computed before would be deceived.
+    let (segment_bytes, second) = (3 * 64 - 16, SegmentIndex(1));
+    let film = Film::new((3, 6), 64, 2 * segment_bytes);
+    let columns = || film.content.layout().columns();
+    let mut shards: Vec<Vec<Vec<u8>>> = (film.encoded.iter())
+        .map(|segment| columns().map(|it| segment.shard(it).unwrap().to_vec()).collect())
+        .collect();
+    shards[1][5][3] ^= 1;
+    let commitment = ContentKey::from_bytes(KEY).commitment(&Digest(SALT));
+    let (content, shards) = sign_segments(&film, &shards, commitment);
+    let mut decoder = Decoder::new(content, ContentKey::from_bytes(KEY)).unwrap();
+    for subset in subsets(3, 6) {
+        let of = |index: usize| -> Vec<VerifiedShard> {
+            subset.iter().map(|column| shards[index][column.as_usize()].clone()).collect()
+        };
+        let read = decoder.decode(FIRST, &of(0)).unwrap();
+        assert_eq!(read, film.plaintext[..segment_bytes]);
+        let rebuilds = subset.iter().any(|column| column.get() >= 3);
+        let read = decoder.decode(second, &of(1));
+        assert_eq!(read.is_err(), rebuilds, "{subset:?}");
     }
 }
 

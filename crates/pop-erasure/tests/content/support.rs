@@ -77,24 +77,43 @@ pub(crate) fn sign_anything(
     shards: &[Vec<u8>],
     key_commitment: Digest,
 ) -> (Content, Vec<VerifiedShard>) {
-    let (layout, segment) = (like.content.layout(), SegmentIndex(0));
-    let tree = MerkleTree::new(shards.iter().map(|shard| shard_hash(shard)).collect());
-    let shard_bytes = layout.shard_bytes(segment).unwrap();
-    let root = MerkleTree::new(vec![segment_leaf(segment, shard_bytes, &tree.root())]).root();
+    let (content, mut shards) = sign_segments(like, &[shards.to_vec()], key_commitment);
+    (content, shards.remove(0))
+}
+
+/// A content whose publisher signs whatever shards it is given for each segment.
+pub(crate) fn sign_segments(
+    like: &Film,
+    segments: &[Vec<Vec<u8>>],
+    key_commitment: Digest,
+) -> (Content, Vec<Vec<VerifiedShard>>) {
+    let layout = like.content.layout();
+    let tree = |shards: &Vec<Vec<u8>>| {
+        MerkleTree::new(shards.iter().map(|shard| shard_hash(shard)).collect())
+    };
+    let trees: Vec<MerkleTree> = segments.iter().map(tree).collect();
+    let leaf = |(tree, segment): (&MerkleTree, SegmentIndex)| {
+        segment_leaf(segment, layout.shard_bytes(segment).unwrap(), &tree.root())
+    };
+    let roots = MerkleTree::new(trees.iter().zip(layout.segments()).map(leaf).collect());
     let original = like.content.manifest();
     let manifest = Manifest::new(
         original.publisher,
         original.length_bytes,
         original.shard_bytes,
         (original.data_shards, original.total_shards),
-        [root, original.salt, key_commitment],
+        [roots.root(), original.salt, key_commitment],
     );
     let content = Content::new(Verified::sign(manifest, &publisher()).unwrap()).unwrap();
-    let verified = layout.columns().zip(shards).map(|(column, shard)| {
-        let path = tree.path(column.as_usize()).unwrap();
-        content.verify_shard(segment, column, shard.clone().into(), path, vec![]).unwrap()
-    });
-    let verified = verified.collect();
+    let verify = |((shards, tree), segment): ((&Vec<Vec<u8>>, &MerkleTree), SegmentIndex)| {
+        let on = roots.path(usize::try_from(segment.0).unwrap()).unwrap();
+        let verify = |(column, shard): (ColumnIndex, &Vec<u8>)| {
+            let up = tree.path(column.as_usize()).unwrap();
+            content.verify_shard(segment, column, shard.clone().into(), up, on.clone()).unwrap()
+        };
+        layout.columns().zip(shards).map(verify).collect()
+    };
+    let verified = segments.iter().zip(&trees).zip(layout.segments()).map(verify).collect();
     (content, verified)
 }
 

@@ -3,17 +3,14 @@
 //! AES-256-GCM under a subkey of the segment's own. The encoder and the decoder call these;
 //! others need them only to write another implementation.
 
-use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 use pop_wire::{Digest, SegmentIndex};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::ContentKey;
-use crate::limits::TAG_BYTES;
+use crate::aead::{self, Context, TAG_LENGTH};
 
 const SUBKEY_CONTEXT: &str = "POP 2026 segment key v1";
 const ASSOCIATED_DATA_TAG: &[u8; 14] = b"POP segment v1";
-const TAG_LENGTH: usize = TAG_BYTES as usize;
 
 /// Everything but the bytes that a segment's encryption depends on.
 #[derive(Clone, Copy, Debug)]
@@ -34,13 +31,12 @@ pub struct SegmentSeal<'a> {
 pub struct OpenError;
 
 impl SegmentSeal<'_> {
-    fn cipher(&self) -> Aes256Gcm {
+    fn subkey(&self) -> Zeroizing<[u8; 32]> {
         let mut material = Zeroizing::new([0; 72]);
         material[..32].copy_from_slice(self.key.expose_secret());
         material[32..64].copy_from_slice(&self.salt.0);
         material[64..].copy_from_slice(&self.segment.0.to_be_bytes());
-        let subkey = Zeroizing::new(blake3::derive_key(SUBKEY_CONTEXT, material.as_slice()));
-        Aes256Gcm::new((&*subkey).into())
+        Zeroizing::new(blake3::derive_key(SUBKEY_CONTEXT, material.as_slice()))
     }
 
     fn nonce(&self) -> [u8; 12] {
@@ -65,11 +61,8 @@ impl SegmentSeal<'_> {
 /// When `buffer` has no room for the tag.
 pub fn seal(seal: &SegmentSeal<'_>, buffer: &mut [u8], plaintext_bytes: usize) {
     let (plaintext, rest) = buffer.split_at_mut(plaintext_bytes);
-    let nonce = Nonce::from(seal.nonce());
-    let tag = seal
-        .cipher()
-        .encrypt_inout_detached(&nonce, &seal.associated_data(), plaintext.into())
-        .expect("a segment is far shorter than AES-GCM's limit of 64 GiB");
+    let (key, nonce, data) = (seal.subkey(), seal.nonce(), seal.associated_data());
+    let tag = aead::seal(&Context { key: &key, nonce, associated_data: &data }, plaintext);
     rest[..TAG_LENGTH].copy_from_slice(&tag);
     rest[TAG_LENGTH..].fill(0);
 }
@@ -84,10 +77,9 @@ pub fn open(
     plaintext_bytes: usize,
 ) -> Result<(), OpenError> {
     let opened = buffer.split_at_mut_checked(plaintext_bytes).and_then(|(ciphertext, rest)| {
-        let tag = Tag::from(*rest.first_chunk::<TAG_LENGTH>()?);
-        let nonce = Nonce::from(seal.nonce());
-        let data = seal.associated_data();
-        seal.cipher().decrypt_inout_detached(&nonce, &data, ciphertext.into(), &tag).ok()
+        let tag = rest.first_chunk::<TAG_LENGTH>()?;
+        let (key, nonce, data) = (seal.subkey(), seal.nonce(), seal.associated_data());
+        aead::open(&Context { key: &key, nonce, associated_data: &data }, ciphertext, tag)
     });
     opened.ok_or_else(|| {
         buffer.zeroize();

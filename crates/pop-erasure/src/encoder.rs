@@ -1,16 +1,18 @@
 //! From plaintext to shards and a signed manifest: [`Encoder`].
 
+mod running;
+
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use pop_wire::{Amount, ColumnIndex, Digest, Keypair, Manifest, SegmentIndex, Verified};
-#[cfg(feature = "parallel")]
-use rayon::prelude::*;
 
+use self::running::Running;
 use crate::backend::Code;
 use crate::error::EncodeError;
 use crate::layout::last_shard_bytes;
-use crate::limits::{BATCH_BYTES_MAX, BATCH_SEGMENTS_MAX};
+use crate::limits::{RUNNING_BYTES_MAX, RUNNING_SEGMENTS_MAX};
 use crate::merkle::{MerkleTree, segment_leaf, shard_hash};
 use crate::segment::{SegmentSeal, seal};
 use crate::{ContentKey, Geometry, Layout};
@@ -22,6 +24,9 @@ use crate::{ContentKey, Geometry, Layout};
 /// segments out. After the last byte call [`end`](Self::end), poll the rest and
 /// [`finish`](Self::finish).
 ///
+/// With feature `parallel` the threads of the current rayon pool encrypt and encode meanwhile;
+/// without it the calling thread does.
+///
 /// The same key, salt and bytes give the same shards and the same content id. A publisher may
 /// thus encode twice: once for the manifest, and once more, with the manifest in hand, to upload
 /// without keeping all shards in between.
@@ -29,17 +34,20 @@ use crate::{ContentKey, Geometry, Layout};
 /// Key and salt must come from a good random source and be used for one content only.
 #[derive(Debug)]
 pub struct Encoder {
-    sealing: Sealing,
+    sealing: Arc<Sealing>,
     /// Plaintext bytes of a full segment.
     segment_bytes: usize,
     /// Bytes of all n shards of a full segment.
     encoded_bytes: usize,
-    /// Segments encoded side by side.
-    batch: usize,
-    /// Being filled: all full but the last. One more than a batch, because a segment can't be
-    /// sealed before it is known whether it is the last.
+    /// Most segments handed to the threads and not polled yet.
+    running_max: usize,
+    /// Being filled. Before it, one that is full may stay: a segment can't be sealed before it is
+    /// known whether it is the last.
     filling: VecDeque<Filling>,
-    ready: VecDeque<EncodedSegment>,
+    /// Being encoded, or encoded and to be polled.
+    running: VecDeque<Running>,
+    /// Segments handed to the threads so far.
+    started: u64,
     /// Segments given out: their memory is taken again when the caller has dropped it.
     lent: VecDeque<Bytes>,
     leaves: Vec<Digest>,
@@ -82,12 +90,13 @@ impl Encoder {
             .expect("k shards of 256 KiB at most fit any address space");
         let code = Code::new(geometry);
         Ok(Self {
-            sealing: Sealing { geometry, shard_bytes, key, salt: Digest(salt), code },
+            sealing: Arc::new(Sealing { geometry, shard_bytes, key, salt: Digest(salt), code }),
             segment_bytes,
             encoded_bytes,
-            batch: batch_segments(encoded_bytes),
+            running_max: running_max(encoded_bytes),
             filling: VecDeque::new(),
-            ready: VecDeque::new(),
+            running: VecDeque::new(),
+            started: 0,
             lent: VecDeque::new(),
             leaves: Vec::new(),
             length_bytes: 0,
@@ -95,8 +104,8 @@ impl Encoder {
         })
     }
 
-    /// Copy plaintext in. Returns how many bytes were taken; none while there are segments to
-    /// [`poll`](Self::poll).
+    /// Copy plaintext in. Returns how many bytes were taken; when not all, segments are to be
+    /// [`poll`](Self::poll)ed.
     ///
     /// # Errors
     /// After [`end`](Self::end), or when the content gets longer than the format allows.
@@ -120,10 +129,10 @@ impl Encoder {
     }
 
     /// Room for the next plaintext bytes, to read them straight into; then tell
-    /// [`advance`](Self::advance) how many there were. Empty while there are segments to
-    /// [`poll`](Self::poll), and after [`end`](Self::end). What it holds before is unspecified.
+    /// [`advance`](Self::advance) how many there were. Empty when segments are to be
+    /// [`poll`](Self::poll)ed, and after [`end`](Self::end). What it holds before is unspecified.
     pub fn space(&mut self) -> &mut [u8] {
-        if self.ended || !self.ready.is_empty() {
+        if self.ended || self.running.len() >= self.running_max {
             return &mut [];
         }
         let full = |filling: &Filling| filling.plaintext_bytes == self.segment_bytes;
@@ -138,8 +147,8 @@ impl Encoder {
         }
     }
 
-    /// The first `written` bytes of [`space`](Self::space) are plaintext now. Encodes when a
-    /// batch of segments is full.
+    /// The first `written` bytes of [`space`](Self::space) are plaintext now. A segment is
+    /// encoded as soon as it is full and one byte more is there.
     ///
     /// # Errors
     /// More than there was room for, or the content gets longer than the format allows.
@@ -153,9 +162,9 @@ impl Encoder {
         self.length_bytes =
             self.length_bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
         Layout::new(self.sealing.geometry, self.sealing.shard_bytes, self.length_bytes)?;
-        // The batch is known not to hold the last segment as soon as one byte follows it.
-        if self.filling.len() > self.batch && written > 0 {
-            self.encode_front(self.batch, false);
+        // The first is known not to be the last as soon as one byte follows it.
+        if self.filling.len() > 1 && written > 0 {
+            self.start_front(false);
         }
         Ok(())
     }
@@ -173,12 +182,21 @@ impl Encoder {
             self.filling.push_back(Filling { buffer, plaintext_bytes: 0 });
         }
         self.ended = true;
-        self.encode_front(self.filling.len(), true);
+        self.start_front(true);
     }
 
-    /// The next encoded segment, in order.
+    /// The next encoded segment, in order. Waits for one only if there is nothing else to do: when
+    /// there is no more [`space`](Self::space), and after [`end`](Self::end).
     pub fn poll(&mut self) -> Option<EncodedSegment> {
-        self.ready.pop_front()
+        let wait = self.ended || self.running.len() >= self.running_max;
+        let segment = self.running.front_mut()?.poll(wait)?;
+        self.running.pop_front();
+        self.leaves.push(segment.leaf());
+        self.lent.push_back(segment.shards.clone());
+        while self.lent.len() > self.running_max {
+            self.lent.pop_front();
+        }
+        Some(segment)
     }
 
     /// Sign the manifest.
@@ -186,10 +204,10 @@ impl Encoder {
     /// # Errors
     /// Before [`end`](Self::end) or with segments not polled; or `media` breaks a limit.
     pub fn finish(self, publisher: &Keypair, media: Media) -> Result<Publication, EncodeError> {
-        if !self.ended || !self.ready.is_empty() {
+        if !self.ended || !self.running.is_empty() {
             return Err(EncodeError::NotDrained);
         }
-        let Sealing { geometry, shard_bytes, key, salt, .. } = self.sealing;
+        let Sealing { geometry, shard_bytes, ref key, salt, .. } = *self.sealing;
         let tree = MerkleTree::new(self.leaves);
         let mut manifest = Manifest::new(
             publisher.peer_id(),
@@ -215,15 +233,14 @@ impl Encoder {
     /// whatever the content's length. The tree adds 32 bytes a segment.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        // What is to be polled is remembered as given out already: counted once.
         let lent: usize = self.lent.iter().map(Bytes::len).sum();
-        lent + self.filling.len() * self.encoded_bytes
+        lent + (self.filling.len() + self.running.len()) * self.encoded_bytes
     }
 
     /// Bound of [`buffered_bytes`](Self::buffered_bytes).
     #[must_use]
     pub fn buffered_bytes_max(&self) -> usize {
-        (3 * self.batch + 1) * self.encoded_bytes
+        (2 * self.running_max + 2) * self.encoded_bytes
     }
 
     /// Memory for one segment, taken from what the caller has dropped if possible: fresh pages
@@ -236,33 +253,11 @@ impl Encoder {
             .unwrap_or_else(|| BytesMut::zeroed(self.encoded_bytes))
     }
 
-    fn encode_front(&mut self, count: usize, last: bool) {
-        let first = u64::try_from(self.leaves.len()).unwrap_or(u64::MAX);
-        let last_index = if last { count.checked_sub(1) } else { None };
-        let jobs: Vec<_> = self
-            .filling
-            .drain(..count)
-            .zip((first..).map(SegmentIndex))
-            .enumerate()
-            .map(|(position, (filling, segment))| (filling, segment, Some(position) == last_index))
-            .collect();
-        let sealing = &self.sealing;
-        let encode = |(filling, segment, last)| sealing.encode(filling, segment, last);
-        #[cfg(feature = "parallel")]
-        let encoded: Vec<EncodedSegment> = match jobs.len() {
-            1 => jobs.into_iter().map(encode).collect(),
-            _ => jobs.into_par_iter().map(encode).collect(),
-        };
-        #[cfg(not(feature = "parallel"))]
-        let encoded: Vec<EncodedSegment> = jobs.into_iter().map(encode).collect();
-        for segment in encoded {
-            self.leaves.push(segment.leaf());
-            self.lent.push_back(segment.shards.clone());
-            self.ready.push_back(segment);
-        }
-        while self.lent.len() > 2 * self.batch {
-            self.lent.pop_front();
-        }
+    fn start_front(&mut self, last: bool) {
+        let Some(filling) = self.filling.pop_front() else { return };
+        let (sealing, segment) = (Arc::clone(&self.sealing), SegmentIndex(self.started));
+        self.started += 1;
+        self.running.push_back(Running::start(move || sealing.encode(filling, segment, last)));
     }
 }
 
@@ -372,11 +367,12 @@ fn to_usize(bytes: u32) -> usize {
     usize::try_from(bytes).expect("a shard is at most 256 KiB long")
 }
 
-/// As many segments as there are threads, within the memory bound.
-fn batch_segments(encoded_bytes: usize) -> usize {
+/// Two segments for each thread, so that none waits while the caller fills the next, within the
+/// memory bound.
+fn running_max(encoded_bytes: usize) -> usize {
     #[cfg(feature = "parallel")]
-    let threads = rayon::current_num_threads();
+    let wanted = 2 * rayon::current_num_threads();
     #[cfg(not(feature = "parallel"))]
-    let threads = 1;
-    threads.min(BATCH_SEGMENTS_MAX).min(BATCH_BYTES_MAX / encoded_bytes).max(1)
+    let wanted = 1;
+    wanted.min(RUNNING_SEGMENTS_MAX).min(RUNNING_BYTES_MAX / encoded_bytes).max(1)
 }

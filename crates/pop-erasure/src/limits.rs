@@ -37,11 +37,11 @@ pub const SEGMENT_DURATION_MS_MAX: u64 = 4_000;
 /// AES-GCM tag at the end of a segment's ciphertext, in bytes (§5).
 pub const TAG_BYTES: u32 = 16;
 
-/// Segments encoded side by side, at most (§9).
-pub const BATCH_SEGMENTS_MAX: usize = 16;
+/// Segments on their way through the encoder, at most (§9).
+pub const RUNNING_SEGMENTS_MAX: usize = 32;
 
-/// Shards of one batch of segments, in bytes, unless a single segment is longer (§9).
-pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Shards of these segments, in bytes, unless a single segment is longer (§9).
+pub const RUNNING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Longest link, in characters (§7).
 pub const LINK_CHARS_MAX: usize = 128;

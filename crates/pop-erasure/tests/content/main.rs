@@ -9,5 +9,7 @@ mod every_size_survives;
 mod geometry_is_safe;
 mod links_are_read_strictly;
 mod support;
+#[cfg(feature = "parallel")]
+mod threads_make_no_difference;
 mod wrong_keys_are_refused;
 mod wrong_shards_are_refused;

@@ -14,8 +14,11 @@ use futures::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use futures::stream::{Stream, StreamExt};
 use pop_wire::{FrameSplitter, Message, WireError};
 
-/// Bytes read at a time.
-const READ_BYTES: usize = 128 * 1024;
+/// Bytes read at a time from a stream that has little to say.
+const READ_BYTES_MIN: usize = 4 * 1024;
+
+/// Bytes read at a time from a stream that has much.
+const READ_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes read before messages are handed over, even if there is more.
 const BATCH_BYTES: usize = 512 * 1024;
@@ -46,13 +49,14 @@ pub enum LinkError {
 
 /// Reads messages from a byte stream.
 ///
-/// Memory: one read buffer of 128 KiB, and at most one unfinished frame and one batch of 512 KiB
-/// with the messages that it yields.
+/// Memory: room for one read, of 4 KiB while little comes and up to 256 KiB while much does; at
+/// most one unfinished frame; and one batch of 512 KiB with the messages that it yields.
 #[derive(Debug)]
 pub struct MessageReader<R> {
     io: R,
-    buffer: Box<[u8]>,
     splitter: FrameSplitter,
+    /// Bytes to read next: twice as many after a read that took all it was offered.
+    read_bytes: usize,
     /// Decided, and not told yet because messages came first.
     end: Option<Result<(), LinkError>>,
 }
@@ -60,8 +64,7 @@ pub struct MessageReader<R> {
 impl<R: AsyncRead + Unpin> MessageReader<R> {
     /// A reader at the start of a stream.
     pub fn new(io: R) -> Self {
-        let buffer = vec![0; READ_BYTES].into_boxed_slice();
-        Self { io, buffer, splitter: FrameSplitter::new(), end: None }
+        Self { io, splitter: FrameSplitter::new(), read_bytes: READ_BYTES_MIN, end: None }
     }
 
     /// Append the messages that are there to `messages`, waiting for the first. `false` says that
@@ -82,13 +85,20 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
     ) -> Poll<Result<bool, LinkError>> {
         let (before, mut taken) = (messages.len(), 0);
         while self.end.is_none() && taken < BATCH_BYTES {
-            match Pin::new(&mut self.io).poll_read(cx, &mut self.buffer) {
+            let room = self.splitter.unfilled(self.read_bytes);
+            match Pin::new(&mut self.io).poll_read(cx, room) {
                 Poll::Pending if messages.len() > before => return Poll::Ready(Ok(true)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.rest();
+                    return Poll::Pending;
+                }
                 Poll::Ready(Ok(0)) => self.end = Some(self.whole()),
                 Poll::Ready(Ok(bytes)) => {
                     taken += bytes;
-                    self.splitter.push(&self.buffer[..bytes]);
+                    self.splitter.fill(bytes);
+                    if bytes == self.read_bytes {
+                        self.read_bytes = READ_BYTES_MAX.min(self.read_bytes * 2);
+                    }
                     if let Err(error) = self.decode(messages) {
                         self.end = Some(Err(error.into()));
                     }
@@ -113,6 +123,14 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
+        }
+    }
+
+    /// Nothing is there and nothing unfinished: hold no memory for a stream that may stay silent.
+    fn rest(&mut self) {
+        if self.splitter.buffered_bytes() == 0 && self.read_bytes > READ_BYTES_MIN {
+            self.read_bytes = READ_BYTES_MIN;
+            self.splitter.shrink();
         }
     }
 

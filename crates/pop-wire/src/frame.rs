@@ -7,7 +7,7 @@ use crate::{WireError, limits::FRAME_BYTES_MAX};
 
 /// Cuts a stream of bytes into frame bodies.
 ///
-/// Feed it with [`buffer_mut`](Self::buffer_mut) (read straight into it) or
+/// Feed it with [`unfilled`](Self::unfilled) and [`fill`](Self::fill) (read straight into it) or
 /// [`push`](Self::push), then take bodies until [`next_frame`](Self::next_frame) says `None`.
 /// Bodies are slices of the buffer, not copies. Memory: what was fed and not yet taken; a frame
 /// over the limit is refused when its prefix is read, before anything is reserved for it.
@@ -25,7 +25,10 @@ use crate::{WireError, limits::FRAME_BYTES_MAX};
 /// ```
 #[derive(Debug, Default)]
 pub struct FrameSplitter {
+    /// What was fed, then zeros to read into.
     buffer: BytesMut,
+    /// Bytes that were fed.
+    filled_bytes: usize,
 }
 
 impl FrameSplitter {
@@ -34,19 +37,43 @@ impl FrameSplitter {
         Self::default()
     }
 
-    /// The buffer to read into: append only.
-    pub fn buffer_mut(&mut self) -> &mut BytesMut {
-        &mut self.buffer
+    /// Room for `bytes` more, to read into; then say with [`fill`](Self::fill) how many came.
+    /// What stays unfilled is kept for the next time.
+    pub fn unfilled(&mut self, bytes: usize) -> &mut [u8] {
+        let end = self.filled_bytes + bytes;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        &mut self.buffer[self.filled_bytes..end]
+    }
+
+    /// Take the first `bytes` of what [`unfilled`](Self::unfilled) returned last as fed.
+    ///
+    /// # Panics
+    /// If that are more than there was room for (a bug of the caller).
+    pub fn fill(&mut self, bytes: usize) {
+        assert!(bytes <= self.buffer.len() - self.filled_bytes, "more bytes filled than room");
+        self.filled_bytes += bytes;
     }
 
     /// Append a copy of `bytes`.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.truncate(self.filled_bytes);
         self.buffer.extend_from_slice(bytes);
+        self.filled_bytes = self.buffer.len();
     }
 
     /// Bytes held and not yet returned.
     pub fn buffered_bytes(&self) -> usize {
-        self.buffer.len()
+        self.filled_bytes
+    }
+
+    /// Let go of room that is not filled. Worth it where a stream pauses.
+    pub fn shrink(&mut self) {
+        self.buffer.truncate(self.filled_bytes);
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
     }
 
     /// The next whole body, or `None` until more bytes are fed.
@@ -56,8 +83,8 @@ impl FrameSplitter {
     /// varint. The stream can't be resynchronised after that: close it.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, WireError> {
         let refused = |got| WireError::FrameLength { max: FRAME_BYTES_MAX, got };
-        let (length, prefix_bytes) = match unsigned_varint::decode::u64(&self.buffer) {
-            Ok((length, rest)) => (length, self.buffer.len() - rest.len()),
+        let (length, prefix_bytes) = match unsigned_varint::decode::u64(self.filled()) {
+            Ok((length, rest)) => (length, self.filled_bytes - rest.len()),
             Err(unsigned_varint::decode::Error::Insufficient) => return Ok(None),
             Err(_) => return Err(refused(u64::MAX)),
         };
@@ -73,12 +100,17 @@ impl FrameSplitter {
             return Err(refused(u64::MAX));
         }
         let frame_bytes = prefix_bytes + body_bytes;
-        if self.buffer.len() < frame_bytes {
-            self.buffer.reserve(frame_bytes - self.buffer.len());
+        if self.filled_bytes < frame_bytes {
+            self.buffer.reserve(frame_bytes.saturating_sub(self.buffer.len()));
             return Ok(None);
         }
+        self.filled_bytes -= frame_bytes;
         self.buffer.advance(prefix_bytes);
         Ok(Some(self.buffer.split_to(body_bytes).freeze()))
+    }
+
+    fn filled(&self) -> &[u8] {
+        &self.buffer[..self.filled_bytes]
     }
 }
 
@@ -124,8 +156,19 @@ mod tests {
             }
             let mut splitter = FrameSplitter::new();
             let mut seen = Vec::new();
-            for chunk in stream.chunks(step) {
-                splitter.push(chunk);
+            for (turn, chunk) in stream.chunks(step).enumerate() {
+                match turn % 3 {
+                    0 => splitter.push(chunk),
+                    1 => {
+                        splitter.unfilled(chunk.len() + turn)[..chunk.len()].copy_from_slice(chunk);
+                        splitter.fill(chunk.len());
+                    }
+                    _ => {
+                        splitter.unfilled(chunk.len()).copy_from_slice(chunk);
+                        splitter.fill(chunk.len());
+                        splitter.shrink();
+                    }
+                }
                 while let Some(frame) = splitter.next_frame().unwrap() {
                     seen.push(frame.to_vec());
                 }

@@ -14,11 +14,20 @@ use tokio_util::task::TaskTracker;
 /// Messages put into one flush at most, so that a long queue still reports progress.
 const MESSAGES_PER_FLUSH_MAX: usize = 64;
 
+/// Whether the owner of a link wants to hear what the transport took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flushes {
+    /// It counts what waits to be sent.
+    Told,
+    /// It sends only what it was asked for.
+    Untold,
+}
+
 /// What comes of a link.
 #[derive(Debug)]
 pub(crate) enum LinkEvent {
-    /// The peer said something.
-    Message(Message),
+    /// The peer said this, in this order: everything that was there at once.
+    Messages(VecDeque<Message>),
     /// The transport took so many of the messages given to the sender.
     Flushed(usize),
     /// The link is gone; nothing more comes of it.
@@ -52,7 +61,7 @@ pub(crate) fn spawn(
     (tasks, stop): (&TaskTracker, &CancellationToken),
     link: LinkId,
     stream: ExchangeStream,
-    events: mpsc::Sender<(LinkId, LinkEvent)>,
+    (events, flushes): (mpsc::Sender<(LinkId, LinkEvent)>, Flushes),
 ) -> LinkSender {
     let (read_half, write_half) = stream.split();
     let (messages, queue) = mpsc::unbounded_channel();
@@ -60,8 +69,9 @@ pub(crate) fn spawn(
     let stop = stop.child_token();
     let reader = MessageReader::new(read_half);
     let writer = MessageWriter::new(write_half);
-    tasks.spawn(read(link, reader, events.clone(), stop.clone()));
-    tasks.spawn(write(link, writer, queue, events, (stop.clone(), node_stop)));
+    let flushed = (flushes == Flushes::Told).then(|| events.clone());
+    tasks.spawn(read(link, reader, events, stop.clone()));
+    tasks.spawn(write(link, writer, (queue, flushed), (stop.clone(), node_stop)));
     LinkSender { messages, stop }
 }
 
@@ -72,8 +82,8 @@ async fn read<R: futures::AsyncRead + Unpin>(
     stop: CancellationToken,
 ) {
     let messages = async {
-        let mut batch = VecDeque::new();
         loop {
+            let mut batch = VecDeque::new();
             match reader.read(&mut batch).await {
                 Ok(true) => {}
                 Ok(false) => return,
@@ -82,10 +92,8 @@ async fn read<R: futures::AsyncRead + Unpin>(
                     return;
                 }
             }
-            for message in batch.drain(..) {
-                if events.send((link, LinkEvent::Message(message))).await.is_err() {
-                    return;
-                }
+            if events.send((link, LinkEvent::Messages(batch))).await.is_err() {
+                return;
             }
         }
     };
@@ -97,8 +105,10 @@ async fn read<R: futures::AsyncRead + Unpin>(
 async fn write<W: futures::AsyncWrite + Unpin>(
     link: LinkId,
     mut writer: MessageWriter<W>,
-    mut queue: mpsc::UnboundedReceiver<Message>,
-    events: mpsc::Sender<(LinkId, LinkEvent)>,
+    (mut queue, events): (
+        mpsc::UnboundedReceiver<Message>,
+        Option<mpsc::Sender<(LinkId, LinkEvent)>>,
+    ),
     (stop, node_stop): (CancellationToken, CancellationToken),
 ) {
     let mut batch = Vec::with_capacity(MESSAGES_PER_FLUSH_MAX);
@@ -110,6 +120,7 @@ async fn write<W: futures::AsyncWrite + Unpin>(
         }
         match write_batch(&mut writer, batch.drain(..)).await {
             Ok(flushed) => {
+                let Some(events) = &events else { continue };
                 if events.send((link, LinkEvent::Flushed(flushed))).await.is_err() {
                     break;
                 }

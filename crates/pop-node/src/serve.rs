@@ -19,12 +19,12 @@ use self::worker::StoreWorker;
 use crate::clock::Clock;
 use crate::disk::ColumnStore;
 use crate::error::NodeError;
-use crate::links::{self, LinkEvent, LinkSender};
+use crate::links::{self, Flushes, LinkEvent, LinkSender};
 use crate::settings::Settings;
 use crate::stats::Stats;
 
-/// Events of all links together that wait for the machine; more slows the peers down.
-const LINK_EVENTS_MAX: usize = 1024;
+/// Batches of messages of all links together that wait for the machine; more slows the peers down.
+const LINK_EVENTS_MAX: usize = 64;
 
 /// Requests of the node itself that wait for the machine.
 const REQUESTS_MAX: usize = 256;
@@ -142,8 +142,10 @@ impl Driver {
                     None => return,
                 },
                 Some((link, event)) = links.recv() => self.on_link(link, event),
-                Some((token, result)) = results.recv() => {
-                    self.handle(Input::Store { token, result });
+                Some(batch) = results.recv() => {
+                    for (token, result) in batch {
+                        self.handle(Input::Store { token, result });
+                    }
                 }
                 () = tokio::time::sleep(wait) => self.handle(Input::Tick),
             }
@@ -157,7 +159,7 @@ impl Driver {
                 let link = LinkId(self.next_link);
                 self.next_link += 1;
                 let (running, events) = ((&self.tasks, &self.stop), self.link_events.clone());
-                let sender = links::spawn(running, link, stream, events);
+                let sender = links::spawn(running, link, stream, (events, Flushes::Told));
                 self.links.insert(link, sender);
                 self.handle(Input::LinkUp { link, peer });
             }
@@ -168,7 +170,11 @@ impl Driver {
 
     fn on_link(&mut self, link: LinkId, event: LinkEvent) {
         match event {
-            LinkEvent::Message(message) => self.handle(Input::Message { link, message }),
+            LinkEvent::Messages(messages) => {
+                for message in messages {
+                    self.handle(Input::Message { link, message });
+                }
+            }
             LinkEvent::Flushed(messages) => self.handle(Input::Flushed { link, messages }),
             LinkEvent::Down => {
                 self.links.remove(&link);

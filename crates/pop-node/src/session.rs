@@ -20,13 +20,13 @@ use tokio::sync::mpsc;
 use crate::clock;
 use crate::error::NodeError;
 use crate::holdings::{self, KnownHolder};
-use crate::links::{self, LinkEvent, LinkSender};
+use crate::links::{self, Flushes, LinkEvent, LinkSender};
 use crate::network::{Finding, Unreachable};
 use crate::node::Inner;
 use crate::transport;
 
-/// Events of all links that wait for the machine; more slows the sources down.
-const LINK_EVENTS_MAX: usize = 1024;
+/// Batches of messages of all links that wait for the machine; more slows the sources down.
+const LINK_EVENTS_MAX: usize = 64;
 
 /// Between two tries with a holder that did not answer or went away, in milliseconds.
 const RECONNECT_MS: u64 = 3_000;
@@ -284,7 +284,8 @@ impl Driver {
                 holder.state = HolderState::Linked(link);
                 let columns = holder.columns;
                 let running = (&self.inner.tasks, &self.inner.stop);
-                let sender = links::spawn(running, link, stream, self.link_events.clone());
+                let events = (self.link_events.clone(), Flushes::Untold);
+                let sender = links::spawn(running, link, stream, events);
                 self.links.insert(link, (peer, sender));
                 let kind = SourceKind::Masternode;
                 self.handle(Input::LinkUp { link, peer, columns, kind });
@@ -307,9 +308,11 @@ impl Driver {
 
     fn on_link(&mut self, link: LinkId, event: LinkEvent) {
         match event {
-            LinkEvent::Message(message) => {
-                self.inner.stats.fetched(message.payload_bytes());
-                self.handle(Input::Message { link, message });
+            LinkEvent::Messages(messages) => {
+                for message in messages {
+                    self.inner.stats.fetched(message.payload_bytes());
+                    self.handle(Input::Message { link, message });
+                }
             }
             LinkEvent::Flushed(_) => {}
             LinkEvent::Down => self.close(link),

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use crate::clock;
 use crate::directory::addresses;
 use crate::error::NodeError;
-use crate::links::{self, LinkEvent, LinkSender};
+use crate::links::{self, Flushes, LinkEvent, LinkSender};
 use crate::node::Inner;
 use crate::staging::Staging;
 use crate::transport;
@@ -196,7 +196,8 @@ impl Upload<'_> {
         let stream = inner.network.open(self.holder, addresses).await;
         let stream = stream.map_err(|error| error.to_string())?;
         let (events, mut queue) = mpsc::channel(LINK_EVENTS_MAX);
-        let sender = links::spawn((&inner.tasks, &inner.stop), link, stream, events);
+        let sender =
+            links::spawn((&inner.tasks, &inner.stop), link, stream, (events, Flushes::Untold));
         self.handle(Input::LinkUp { link, peer: self.holder });
         self.drain(&sender).await?;
         while !self.machine.is_finished() {
@@ -204,8 +205,10 @@ impl Upload<'_> {
             let wait = self.machine.next_timeout().map_or(3_600_000, |at| at.since_ms(now));
             tokio::select! {
                 event = queue.recv() => match event {
-                    Some((link, LinkEvent::Message(message))) => {
-                        self.handle(Input::Message { link, message });
+                    Some((link, LinkEvent::Messages(messages))) => {
+                        for message in messages {
+                            self.handle(Input::Message { link, message });
+                        }
                     }
                     Some((_, LinkEvent::Flushed(_))) => {}
                     Some((link, LinkEvent::Down)) => {

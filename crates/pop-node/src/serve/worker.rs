@@ -17,9 +17,13 @@ use crate::error::NodeError;
 /// When to try again what another upload is doing just now, in milliseconds.
 const BUSY_RETRY_MS: u32 = 1_000;
 
+/// Operations carried out before their results are handed over: enough to spare the machine and
+/// the link most of the wake-ups, few enough that the first result is not long in coming.
+const OPERATIONS_PER_BATCH_MAX: usize = 16;
+
 /// Results in the order in which operations ended. Unbounded, because the machine bounds the
 /// operations that are under way.
-pub(super) type Results = mpsc::UnboundedReceiver<(Token, StoreResult)>;
+pub(super) type Results = mpsc::UnboundedReceiver<Vec<(Token, StoreResult)>>;
 
 /// Hands operations to the threads; they end when it is dropped.
 pub(super) struct StoreWorker {
@@ -33,14 +37,14 @@ impl StoreWorker {
         let (reads, read_queue) = blocking::channel();
         let (writes, write_queue) = blocking::channel();
         let reader = Reader { store: store.clone() };
-        let writer = Writer { store, open: BTreeMap::new() };
+        let mut writer = Writer { store, open: BTreeMap::new() };
         let read_results = results.clone();
         spawn("store-read", move || {
-            for (token, operation) in read_queue {
-                let _machine_gone = read_results.send((token, reader.carry_out(operation)));
-            }
+            in_batches(&read_queue, &read_results, |operation| Some(reader.carry_out(operation)));
         })?;
-        spawn("store-write", move || run_writer(writer, &write_queue, &results))?;
+        spawn("store-write", move || {
+            in_batches(&write_queue, &results, |operation| writer.carry_out(operation));
+        })?;
         Ok((Self { reads, writes }, receiver))
     }
 
@@ -62,6 +66,22 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), NodeErr
     let builder = thread::Builder::new().name(name.to_owned());
     let spawned = builder.spawn(work);
     spawned.map(drop).map_err(|source| NodeError::Io { action: "start a store thread", source })
+}
+
+/// Carry out what `queue` yields until it ends, as much at a time as is there.
+fn in_batches(
+    queue: &blocking::Receiver<(Token, StoreOperation)>,
+    results: &mpsc::UnboundedSender<Vec<(Token, StoreResult)>>,
+    mut carry_out: impl FnMut(StoreOperation) -> Option<StoreResult>,
+) {
+    while let Ok(first) = queue.recv() {
+        let operations = std::iter::once(first).chain(queue.try_iter());
+        let batch: Vec<_> = operations
+            .take(OPERATIONS_PER_BATCH_MAX)
+            .filter_map(|(token, operation)| Some((token, carry_out(operation)?)))
+            .collect();
+        let _machine_gone = results.send(batch);
+    }
 }
 
 struct Reader {
@@ -96,18 +116,6 @@ impl Reader {
 struct Writer {
     store: ColumnStore,
     open: BTreeMap<(ContentId, ColumnIndex), ColumnWriter>,
-}
-
-fn run_writer(
-    mut writer: Writer,
-    queue: &blocking::Receiver<(Token, StoreOperation)>,
-    results: &mpsc::UnboundedSender<(Token, StoreResult)>,
-) {
-    for (token, operation) in queue {
-        if let Some(result) = writer.carry_out(operation) {
-            let _machine_gone = results.send((token, result));
-        }
-    }
 }
 
 impl Writer {

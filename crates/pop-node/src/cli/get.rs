@@ -1,12 +1,14 @@
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 use pop_erasure::ContentLink;
 use pop_wire::Keypair;
 use serde_json::json;
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
 
 use super::{Context, output};
 use crate::clock;
@@ -15,6 +17,9 @@ use crate::error::NodeError;
 use crate::fetch::{OpenedContent, Pace};
 use crate::node::Node;
 use crate::settings::Layer;
+
+/// Pieces that wait to be written, each at most a segment.
+const PIECES_MAX: usize = 4;
 
 /// Fetch a content, or a range of it.
 #[derive(Debug, clap::Args)]
@@ -101,8 +106,8 @@ impl Get {
         let bytes = range.end - range.start;
         match &self.output {
             None => {
-                let mut out = tokio::io::stdout();
-                copy(&content, range, &mut out, true).await.map_err(|e| e.named("-".as_ref()))?;
+                let copied = copy(&content, range, std::io::stdout(), true).await;
+                copied.map_err(|error| error.named("-".as_ref()))?;
             }
             Some(path) => write_file(&content, range, path, quiet).await?,
         }
@@ -125,9 +130,9 @@ async fn write_file(
     };
     let scratch =
         tempfile::Builder::new().prefix(".pop-get-").tempfile_in(directory).map_err(failed)?;
-    let mut file = tokio::fs::File::from_std(scratch.reopen().map_err(failed)?);
-    copy(content, range, &mut file, quiet).await.map_err(|error| error.named(path))?;
-    file.sync_all().await.map_err(failed)?;
+    let file = scratch.reopen().map_err(failed)?;
+    let file = copy(content, range, file, quiet).await.map_err(|error| error.named(path))?;
+    tokio::task::block_in_place(|| file.sync_all()).map_err(failed)?;
     scratch.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
@@ -147,23 +152,37 @@ impl CopyError {
     }
 }
 
-async fn copy(
+/// Copy `range` to `out` and return it flushed. A thread of its own writes: pieces go to the
+/// operating system as they are, without a buffer between.
+async fn copy<W: Write + Send + 'static>(
     content: &OpenedContent,
     range: Range<u64>,
-    out: &mut (impl AsyncWrite + Unpin),
+    mut out: W,
     quiet: bool,
-) -> Result<(), CopyError> {
+) -> Result<W, CopyError> {
     let bar = output::byte_bar(range.end - range.start, "fetch", quiet);
+    let (to_write, mut pieces_to_write) = mpsc::channel::<Bytes>(PIECES_MAX);
+    let writer = tokio::task::spawn_blocking(move || {
+        while let Some(piece) = pieces_to_write.blocking_recv() {
+            out.write_all(&piece)?;
+        }
+        out.flush().map(|()| out)
+    });
     let pieces = content.read(range, Pace::Bulk).map_err(CopyError::Fetch)?;
     let mut pieces = std::pin::pin!(pieces);
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(CopyError::Fetch)?;
-        out.write_all(&piece).await.map_err(CopyError::Write)?;
-        bar.inc(u64::try_from(piece.len()).unwrap_or(0));
+        let bytes = u64::try_from(piece.len()).unwrap_or(0);
+        if to_write.send(piece).await.is_err() {
+            // The writer failed, and says below why.
+            break;
+        }
+        bar.inc(bytes);
     }
-    out.flush().await.map_err(CopyError::Write)?;
+    drop(to_write);
+    let out = writer.await.map_err(|error| CopyError::Write(std::io::Error::other(error)))?;
     bar.finish_and_clear();
-    Ok(())
+    out.map_err(CopyError::Write)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! libp2p over TCP with Noise and Yamux, set up as `pop-node` does.
+//! Swarms over TCP, set up as libp2p comes or as `pop-node` does.
 
 use std::time::Duration;
 
@@ -6,21 +6,41 @@ use futures::StreamExt as _;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, identity, multiaddr, noise, tcp, yamux};
 use pop_exchange::libp2p::{Behaviour, Event, ExchangeStream};
+use pop_node::{muxer, tls};
 use pop_wire::PeerId;
 
 use crate::Error;
 
+/// What is spoken on a TCP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stack {
+    /// Noise and Yamux, as libp2p comes.
+    Stock,
+    /// TLS with the processor's cipher, and Yamux with large frames, as `pop-node` does.
+    Pop,
+}
+
 /// A swarm whose identity is made from `secret`.
-pub fn swarm(secret: [u8; 32]) -> Result<Swarm<Behaviour>, Error> {
+pub fn swarm(secret: [u8; 32], stack: Stack) -> Result<Swarm<Behaviour>, Error> {
     let secret = identity::secp256k1::SecretKey::try_from_bytes(secret)?;
     let key: identity::Keypair = identity::secp256k1::Keypair::from(secret).into();
-    let swarm = SwarmBuilder::with_existing_identity(key)
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)?
-        .with_behaviour(|_| Behaviour::new())?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
-        .build();
-    Ok(swarm)
+    let builder = SwarmBuilder::with_existing_identity(key).with_tokio();
+    let tcp = tcp::Config::default().nodelay(true);
+    let idle = |config: libp2p::swarm::Config| {
+        config.with_idle_connection_timeout(Duration::from_secs(3600))
+    };
+    Ok(match stack {
+        Stack::Stock => builder
+            .with_tcp(tcp, noise::Config::new, yamux::Config::default)?
+            .with_behaviour(|_| Behaviour::new())?
+            .with_swarm_config(idle)
+            .build(),
+        Stack::Pop => builder
+            .with_tcp(tcp, tls::Config::new, muxer::Config::default)?
+            .with_behaviour(|_| Behaviour::new())?
+            .with_swarm_config(idle)
+            .build(),
+    })
 }
 
 /// Listen on a free loopback port; the address, with the peer id.

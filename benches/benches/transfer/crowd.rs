@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use benches::Error;
+use benches::network::{self, Stack};
 use benches::process::Peer;
-use benches::{Error, network};
 use libp2p::Multiaddr;
 use pop_exchange::link::MessageWriter;
 use pop_node::publish::PublishOptions;
@@ -26,6 +27,10 @@ const REQUESTS_PER_LINK: u64 = 256;
 
 /// Size of the content, in bytes.
 const FILM_BYTES: u64 = 64 << 20;
+
+/// What one link and one connection may take beside the shards (`crates/pop-node/README.md`).
+const LINK_BYTES_MAX: u64 = 656 * 1024;
+const CONNECTION_BYTES_MAX: u64 = 256 * 1024;
 
 /// Looks at the holder's memory, so far apart.
 const LOOKS: usize = 40;
@@ -53,7 +58,7 @@ pub(crate) async fn run() -> Result<(), Error> {
     let before = holder.resident_bytes();
     let (mut streams, mut swarms) = (Vec::new(), Vec::new());
     for _ in 0..PEERS {
-        let mut swarm = network::swarm(clock::random_bytes()?)?;
+        let mut swarm = network::swarm(clock::random_bytes()?, Stack::Pop)?;
         for _ in 0..LINKS_PER_PEER.min(LINKS - streams.len()) {
             streams.push(network::open(&mut swarm, address).await?.1);
         }
@@ -68,17 +73,26 @@ pub(crate) async fn run() -> Result<(), Error> {
         most = most.max(holder.resident_bytes());
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
+    let links = u64::try_from(streams.len())?;
+    let connections = u64::try_from(swarms.len())?;
+    let shards = Settings::default().serve_bytes_max;
+    let bound = 2 * shards + links * LINK_BYTES_MAX + connections * CONNECTION_BYTES_MAX;
     let mib = |bytes: u64| bytes / (1 << 20);
     println!(
-        "transfer/crowd: {} links that ask and don't read: serve_bytes_max {} MiB; resident \
-         {} MiB before, {} MiB with the links open, {} MiB at most while they ask",
-        streams.len(),
-        mib(Settings::default().serve_bytes_max),
+        "transfer/crowd: {links} links that ask and don't read: serve_bytes_max {} MiB; resident \
+         {} MiB before, {} MiB with the links open, {} MiB at most while they ask: {} MiB more, \
+         bound {} MiB",
+        mib(shards),
         mib(before),
         mib(idle),
         mib(most),
+        mib(most.saturating_sub(before)),
+        mib(bound),
     );
     swarms.iter().for_each(tokio::task::JoinHandle::abort);
+    if most.saturating_sub(before) > bound {
+        return Err("the holder takes more memory than its bound".into());
+    }
     Ok(())
 }
 

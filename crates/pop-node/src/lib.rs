@@ -18,6 +18,7 @@ mod http_client;
 mod links;
 pub mod media;
 pub mod metrics;
+pub mod muxer;
 mod network;
 mod node;
 pub mod publish;
@@ -28,6 +29,7 @@ pub mod settings;
 mod staging;
 mod stats;
 pub mod status;
+pub mod tls;
 mod transport;
 mod upload;
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use libp2p::swarm::NetworkBehaviour;
+use libp2p::tcp;
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, connection_limits, identify, identity, noise, ping};
-use libp2p::{tcp, yamux};
 use pop_wire::{Keypair, PeerId};
 
 use crate::clock;
 use crate::error::NodeError;
 use crate::settings::Settings;
+use crate::{muxer, tls};
 
 /// Version of POP's set of protocols, told in identify.
 const IDENTIFY_PROTOCOL: &str = "/pop/1";
@@ -55,7 +56,11 @@ pub(crate) fn build(
         .with_max_established(Some(settings.links_max.saturating_mul(2)));
     let swarm = SwarmBuilder::with_existing_identity(to_libp2p_keypair(keypair))
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_tcp(
+            tcp::Config::default().nodelay(true),
+            (tls::Config::new, noise::Config::new),
+            muxer::Config::default,
+        )
         .map_err(|error| listen_error("tcp", &error))?
         .with_quic()
         .with_behaviour(|key| {

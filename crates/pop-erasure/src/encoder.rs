@@ -115,11 +115,13 @@ impl Encoder {
             if self.ended {
                 return Err(EncodeError::AfterEnd { got: plaintext.len() });
             }
-            let space = self.space();
-            let taken = space.len().min(plaintext.len());
-            if taken == 0 {
+            if self.space().is_empty() {
                 break;
             }
+            // There is more: what is full is not the last. It need not wait for the copy.
+            self.start_full();
+            let space = self.space();
+            let taken = space.len().min(plaintext.len());
             let (now, later) = plaintext.split_at(taken);
             space[..taken].copy_from_slice(now);
             self.advance(taken)?;
@@ -132,11 +134,10 @@ impl Encoder {
     /// [`advance`](Self::advance) how many there were. Empty when segments are to be
     /// [`poll`](Self::poll)ed, and after [`end`](Self::end). What it holds before is unspecified.
     pub fn space(&mut self) -> &mut [u8] {
-        if self.ended || self.running.len() >= self.running_max {
+        if !self.has_space() {
             return &mut [];
         }
-        let full = |filling: &Filling| filling.plaintext_bytes == self.segment_bytes;
-        if self.filling.back().is_none_or(full) {
+        if self.is_full() {
             let buffer = self.take_buffer();
             self.filling.push_back(Filling { buffer, plaintext_bytes: 0 });
         }
@@ -162,9 +163,8 @@ impl Encoder {
         self.length_bytes =
             self.length_bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
         Layout::new(self.sealing.geometry, self.sealing.shard_bytes, self.length_bytes)?;
-        // The first is known not to be the last as soon as one byte follows it.
-        if self.filling.len() > 1 && written > 0 {
-            self.start_front(false);
+        if written > 0 {
+            self.start_full();
         }
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Encoder {
     /// The next encoded segment, in order. Waits for one only if there is nothing else to do: when
     /// there is no more [`space`](Self::space), and after [`end`](Self::end).
     pub fn poll(&mut self) -> Option<EncodedSegment> {
-        let wait = self.ended || self.running.len() >= self.running_max;
+        let wait = !self.has_space();
         let segment = self.running.front_mut()?.poll(wait)?;
         self.running.pop_front();
         self.leaves.push(segment.leaf());
@@ -251,6 +251,24 @@ impl Encoder {
             .and_then(|bytes| bytes.try_into_mut().ok())
             .filter(|buffer| buffer.len() == self.encoded_bytes)
             .unwrap_or_else(|| BytesMut::zeroed(self.encoded_bytes))
+    }
+
+    /// A buffer that is begun may be filled; the next one needs that segments are polled.
+    fn has_space(&self) -> bool {
+        !self.ended && (!self.is_full() || self.running.len() < self.running_max)
+    }
+
+    /// Whether the next plaintext byte needs another buffer.
+    fn is_full(&self) -> bool {
+        let full = |filling: &Filling| filling.plaintext_bytes == self.segment_bytes;
+        self.filling.back().is_none_or(full)
+    }
+
+    /// A segment is known not to be the last as soon as one byte follows it.
+    fn start_full(&mut self) {
+        if self.filling.len() > 1 {
+            self.start_front(false);
+        }
     }
 
     fn start_front(&mut self, last: bool) {

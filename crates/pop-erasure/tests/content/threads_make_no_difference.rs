@@ -48,6 +48,25 @@ fn any_number_of_threads_makes_the_same_content() {
 }
 
 #[test]
+fn what_is_taken_before_a_poll_depends_on_no_clock() {
+    let film = Film::new(SHAPE, 64, LENGTH);
+    let segment_bytes = usize::try_from(film.content.layout().segment_bytes()).unwrap();
+    for threads in [1, 2, 3] {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut encoder = encoder();
+            // Two under way for each thread, and one that may be the last.
+            let taken = encoder.push(&film.plaintext).unwrap();
+            assert_eq!(taken, (2 * threads + 1) * segment_bytes);
+            assert!(encoder.space().is_empty());
+            assert_eq!(encoder.push(&film.plaintext[taken..]).unwrap(), 0);
+            assert_eq!(encoder.poll().unwrap().segment().0, 0, "waited for");
+            assert_eq!(encoder.space().len(), segment_bytes);
+        });
+    }
+}
+
+#[test]
 fn threads_of_one_pool_may_publish_side_by_side() {
     let film = Film::new(SHAPE, 64, LENGTH);
     let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();

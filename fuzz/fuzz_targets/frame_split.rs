@@ -20,7 +20,13 @@ fn split(stream: &[u8], cuts: &[u8]) -> (Vec<Bytes>, bool) {
     while !rest.is_empty() {
         let step = usize::from(*cuts.next().unwrap_or(&u8::MAX)) + 1;
         let (piece, later) = rest.split_at(step.min(rest.len()));
-        splitter.push(piece);
+        if step % 2 == 0 {
+            splitter.push(piece);
+        } else {
+            // Room for more than comes, as with a socket.
+            splitter.unfilled(piece.len() + step)[..piece.len()].copy_from_slice(piece);
+            splitter.fill(piece.len());
+        }
         rest = later;
         loop {
             match splitter.next_frame() {

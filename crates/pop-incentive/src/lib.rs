@@ -3,3 +3,5 @@
 #![warn(missing_docs)]
 
 pub mod ids;
+pub mod typed_data;
+pub mod voucher;

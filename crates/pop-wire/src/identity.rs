@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
-use k256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
 use sha3::{Digest as _, Keccak256};
 use zeroize::Zeroizing;
 
@@ -57,11 +57,7 @@ impl PeerId {
     /// The wallet that the same key controls: the last 20 bytes of the Keccak-256 of the
     /// uncompressed point, as Ethereum has it.
     pub fn wallet_address(&self) -> WalletAddress {
-        let point = self.verifying_key().to_sec1_point(false);
-        let hash = Keccak256::digest(&point.as_bytes()[1..]);
-        let mut address = [0; 20];
-        address.copy_from_slice(&hash[12..]);
-        WalletAddress(address)
+        WalletAddress::from_key(&self.verifying_key())
     }
 
     /// Check a signature over a 32-byte digest.
@@ -75,6 +71,19 @@ impl PeerId {
             return Err(WireError::Signature);
         }
         self.verifying_key().verify_prehash(digest, &signature).map_err(|_| WireError::Signature)
+    }
+
+    /// Whose signature this is, of the 65 bytes that [`Keypair::sign_digest_recoverable`] makes.
+    ///
+    /// Any digest and nearly any signature recover to some key: the result means something only
+    /// when it is compared with the key that was expected.
+    ///
+    /// # Errors
+    /// [`WireError::Signature`] if it is of nobody, is malleable (high s), or ends in a byte other
+    /// than 27 and 28.
+    pub fn recover(digest: &[u8; 32], signature: &[u8; 65]) -> Result<Self, WireError> {
+        let key = recover(digest, signature)?;
+        Self::from_wire("public key", key.to_sec1_point(true).as_bytes())
     }
 
     pub(crate) fn from_wire(field: &'static str, bytes: &[u8]) -> Result<Self, WireError> {
@@ -131,6 +140,22 @@ impl FromStr for PeerId {
 pub struct WalletAddress(pub [u8; 20]);
 
 impl WalletAddress {
+    /// Whose signature this is: as [`PeerId::recover`], and a contract's `ecrecover`, has it.
+    ///
+    /// # Errors
+    /// As for [`PeerId::recover`].
+    pub fn recover(digest: &[u8; 32], signature: &[u8; 65]) -> Result<Self, WireError> {
+        recover(digest, signature).map(|key| Self::from_key(&key))
+    }
+
+    fn from_key(key: &VerifyingKey) -> Self {
+        let point = key.to_sec1_point(false);
+        let hash = Keccak256::digest(&point.as_bytes()[1..]);
+        let mut address = [0; 20];
+        address.copy_from_slice(&hash[12..]);
+        Self(address)
+    }
+
     pub(crate) fn from_wire(field: &'static str, bytes: &[u8]) -> Result<Self, WireError> {
         let array = <[u8; 20]>::try_from(bytes).map_err(|_| WireError::Length {
             field,
@@ -219,6 +244,33 @@ impl Keypair {
             self.signing.sign_prehash(digest).expect("a 32-byte digest can always be signed");
         signature.normalize_s().to_bytes().into()
     }
+
+    /// Sign a 32-byte digest as Ethereum does: the 64 bytes of [`sign_digest`](Self::sign_digest),
+    /// then 27 or 28, from which a contract finds the signer's address.
+    pub fn sign_digest_recoverable(&self, digest: &[u8; 32]) -> [u8; 65] {
+        let (signature, recovery) = self.signing.sign_prehash_recoverable(digest);
+        let mut bytes = [0; 65];
+        bytes[..64].copy_from_slice(&signature.to_bytes());
+        // An x above the order of the curve, which Ethereum can't express, has a chance of 2^-127.
+        bytes[64] = 27 + u8::from(recovery.is_y_odd());
+        bytes
+    }
+}
+
+/// The key that made a signature of 65 bytes.
+fn recover(digest: &[u8; 32], signature: &[u8; 65]) -> Result<VerifyingKey, WireError> {
+    let is_y_odd = match signature[64] {
+        27 => false,
+        28 => true,
+        _ => return Err(WireError::Signature),
+    };
+    let signature = Signature::from_slice(&signature[..64]).map_err(|_| WireError::Signature)?;
+    // spec/wire.md §3: a signature with a high s MUST be refused.
+    if signature.normalize_s() != signature {
+        return Err(WireError::Signature);
+    }
+    VerifyingKey::recover_from_prehash(digest, &signature, RecoveryId::new(is_y_odd, false))
+        .map_err(|_| WireError::Signature)
 }
 
 impl fmt::Debug for Keypair {
@@ -285,6 +337,35 @@ mod tests {
         let twin: [u8; 64] = high.to_bytes().into();
         assert_ne!(twin, signature);
         assert_eq!(keypair(1).peer_id().verify_digest(&[9; 32], &twin), Err(WireError::Signature));
+    }
+
+    #[test]
+    fn a_signer_is_recovered_from_a_signature_of_65_bytes() {
+        for byte in 1..20 {
+            let digest = [byte; 32];
+            let signature = keypair(byte).sign_digest_recoverable(&digest);
+            assert_eq!(signature[..64], keypair(byte).sign_digest(&digest));
+            let peer = keypair(byte).peer_id();
+            assert_eq!(PeerId::recover(&digest, &signature), Ok(peer));
+            assert_eq!(WalletAddress::recover(&digest, &signature), Ok(peer.wallet_address()));
+            assert_ne!(PeerId::recover(&[99; 32], &signature), Ok(peer));
+        }
+    }
+
+    #[test]
+    fn the_malleable_twin_of_a_recoverable_signature_is_refused() {
+        let signature = keypair(1).sign_digest_recoverable(&[9; 32]);
+        let low = Signature::from_slice(&signature[..64]).unwrap();
+        let high = Signature::from_scalars(low.r().to_bytes(), (-*low.s()).to_bytes()).unwrap();
+        let mut twin = signature;
+        twin[..64].copy_from_slice(&high.to_bytes());
+        twin[64] = 55 - signature[64];
+        assert_eq!(PeerId::recover(&[9; 32], &twin), Err(WireError::Signature));
+        for last in (0..=255).filter(|last| !matches!(last, 27 | 28)) {
+            twin[..64].copy_from_slice(&signature[..64]);
+            twin[64] = last;
+            assert_eq!(PeerId::recover(&[9; 32], &twin), Err(WireError::Signature));
+        }
     }
 
     #[test]

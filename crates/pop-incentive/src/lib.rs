@@ -2,6 +2,20 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod balance;
+mod codec;
+pub mod evidence;
+pub mod exposure;
 pub mod ids;
+pub mod limits;
+pub mod negotiate;
+pub mod payee;
+pub mod payer;
+pub mod quote;
+pub mod rate;
+pub mod record;
+pub mod refusal;
 pub mod typed_data;
 pub mod voucher;
+#[cfg(feature = "wallet")]
+pub mod wallet;

@@ -1,0 +1,572 @@
+//! The payee: serves a bounded float unpaid, and beyond it only what a stored voucher pays for
+//! (`spec/incentive.md` §5.3).
+//!
+//! A machine without clock, storage or network. After any call, drain [`Payee::poll`].
+//!
+//! Its whole memory of a payer is one [`PayeeRecord`]: the greatest voucher. More may be served
+//! only once that is on disk, so a crash loses no money for which bytes were served.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use pop_wire::{Amount, WalletAddress};
+
+use crate::balance::Balance;
+use crate::exposure::{Exposure, ExposureBound, ExposureLimits, IpPrefix, step_bytes};
+use crate::ids::VaultId;
+use crate::limits::{ACCOUNTS_MAX, STEP_BYTES_MAX};
+use crate::rate::Meter;
+use crate::record::PayeeRecord;
+use crate::refusal::Refusal;
+use crate::typed_data::LedgerDomain;
+use crate::voucher::{SignedVoucher, VaultInfo, Voucher};
+
+/// How much a payee risks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayeePolicy {
+    /// Bytes that may be served unpaid.
+    pub exposure: ExposureLimits,
+    /// Base units that one payer may have promised and the ledger not paid yet: what is lost at
+    /// most if the payer promised the same money to others. From half of it on,
+    /// [`PayeeOutput::Redeem`] asks for redemption.
+    pub unredeemed_max: Amount,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum PayeeInput {
+    /// The ledger says this of a vault. A new epoch voids the vouchers of the old one, which were
+    /// to be redeemed before.
+    Vault(VaultInfo),
+    /// A payer came, or came back, or changes the tariff: it pays by this meter, whose tariff is
+    /// that of our own valid quote, which the caller has looked up.
+    Open {
+        /// From which vault it pays.
+        vault: VaultId,
+        /// The tariff and from where on the payer counts it.
+        meter: Meter,
+        /// Bytes that it says it got, in all.
+        position: u64,
+        /// Where the payer is.
+        prefix: IpPrefix,
+    },
+    /// A voucher came.
+    Voucher(SignedVoucher),
+    /// So many bytes more were sent to the payer.
+    Served {
+        /// Who pays for them.
+        vault: VaultId,
+        /// How many more.
+        bytes: u64,
+    },
+    /// What the payer owes us is partly paid by what we owe it for its service.
+    Balance {
+        /// Whose.
+        vault: VaultId,
+        /// Where it stands: its service to us, and what we promised it.
+        balance: Balance,
+    },
+    /// The record that [`PayeeOutput::Persist`] gave is safe on disk.
+    Persisted {
+        /// Whose record.
+        vault: VaultId,
+    },
+    /// The ledger has paid so much of this vault's vouchers to us, in this epoch in all.
+    Redeemed {
+        /// Of which vault.
+        vault: VaultId,
+        /// Base units.
+        amount: Amount,
+    },
+    /// The payer has gone.
+    Close {
+        /// Its vault.
+        vault: VaultId,
+    },
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PayeeOutput {
+    /// Store this in place of what was stored for the vault, then say [`PayeeInput::Persisted`].
+    Persist(PayeeRecord),
+    /// So many bytes may be served to the payer, in all since the epoch began.
+    Allowance {
+        /// Who pays.
+        vault: VaultId,
+        /// How many in all.
+        bytes: u64,
+    },
+    /// Redeem this voucher at the ledger, alone or with others, before the vault closes.
+    Redeem(SignedVoucher),
+    /// What the payer sent is refused, and has changed nothing.
+    Refused {
+        /// Whose vault it named.
+        vault: VaultId,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// Why a call is refused: the caller's mistake, or a limit. Nothing has changed then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayeeError {
+    /// The ledger said nothing of this vault yet.
+    #[error("payee: the vault {vault} is not known")]
+    UnknownVault {
+        /// Which.
+        vault: VaultId,
+    },
+    /// An epoch that is over, or another owner.
+    #[error("payee: expected epoch {epoch} of the vault or a later one, by the same owner")]
+    OldVault {
+        /// The epoch now.
+        epoch: u64,
+    },
+    /// More was served than was allowed.
+    #[error("payee: {bytes} bytes served beyond the allowance")]
+    OverAllowance {
+        /// How many.
+        bytes: u64,
+    },
+    /// Nothing was waiting to be stored.
+    #[error("payee: nothing to be stored for {vault}")]
+    NothingToPersist {
+        /// Which.
+        vault: VaultId,
+    },
+    /// A stored voucher is not one that this payee accepted: the store is damaged.
+    #[error("payee: a record is not of this payee: {0}")]
+    Record(Refusal),
+    /// Too many payers.
+    #[error("payee: expected at most {max} payers")]
+    TooManyPayers {
+        /// Limit.
+        max: usize,
+    },
+}
+
+/// Serves any number of payers.
+#[derive(Debug)]
+pub struct Payee {
+    domain: LedgerDomain,
+    address: WalletAddress,
+    policy: PayeePolicy,
+    exposure: Exposure,
+    accounts: BTreeMap<VaultId, Account>,
+    outputs: VecDeque<PayeeOutput>,
+}
+
+/// The payee's side of one payer.
+#[derive(Debug, Clone)]
+struct Account {
+    info: VaultInfo,
+    /// What is stored, and may be relied on.
+    stored: Option<SignedVoucher>,
+    /// What is being stored.
+    storing: Option<SignedVoucher>,
+    /// The greatest valid voucher; it waits while another is being stored.
+    newest: Option<SignedVoucher>,
+    meter: Option<Meter>,
+    /// Counts from the amount on at which it begins.
+    next_meter: Option<Meter>,
+    served: u64,
+    float: u64,
+    balance: Balance,
+    redeemed: Amount,
+    /// Redemption was asked for up to here.
+    asked: Amount,
+    open: bool,
+    /// Back from a restart, so that bytes may have been served that aren't counted.
+    restored: bool,
+}
+
+impl Payee {
+    /// For the wallet `address`, from what was stored, which is nothing at first, with what the
+    /// ledger says of the vaults.
+    ///
+    /// # Errors
+    /// [`PayeeError::Record`] if the store is damaged.
+    pub fn new(
+        domain: LedgerDomain,
+        address: WalletAddress,
+        policy: PayeePolicy,
+        records: impl IntoIterator<Item = (VaultInfo, PayeeRecord)>,
+    ) -> Result<Self, PayeeError> {
+        let exposure = Exposure::new(policy.exposure);
+        let mut accounts = BTreeMap::new();
+        for (info, record) in records {
+            let voucher = record.signed.voucher;
+            if voucher.payee != address {
+                return Err(PayeeError::Record(Refusal::WrongPayee { got: voucher.payee }));
+            }
+            if voucher.vault != info.vault {
+                return Err(PayeeError::UnknownVault { vault: voucher.vault });
+            }
+            record
+                .signed
+                .verify(&domain, info.owner)
+                .map_err(|error| PayeeError::Record(error.into()))?;
+            accounts.insert(info.vault, Account::restored(info, &record));
+        }
+        Ok(Self { domain, address, policy, exposure, accounts, outputs: VecDeque::new() })
+    }
+
+    /// Take in what happened.
+    ///
+    /// # Errors
+    /// [`PayeeError`]; nothing has changed then.
+    pub fn handle(&mut self, input: PayeeInput) -> Result<(), PayeeError> {
+        match input {
+            PayeeInput::Vault(info) => self.vault(info),
+            PayeeInput::Open { vault, meter, position, prefix } => {
+                self.open(vault, meter, position, prefix)
+            }
+            PayeeInput::Voucher(signed) => {
+                self.voucher(signed);
+                Ok(())
+            }
+            PayeeInput::Served { vault, bytes } => self.served(vault, bytes),
+            PayeeInput::Balance { vault, balance } => {
+                self.account(vault)?.balance = balance;
+                self.allow(vault)
+            }
+            PayeeInput::Persisted { vault } => self.persisted(vault),
+            PayeeInput::Redeemed { vault, amount } => {
+                let account = self.account(vault)?;
+                account.redeemed = account.redeemed.max(amount);
+                Ok(())
+            }
+            PayeeInput::Close { vault } => self.close(vault),
+        }
+    }
+
+    /// What to do next, in this order; `None` until something happens again.
+    pub fn poll(&mut self) -> Option<PayeeOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Bytes served to a payer in all: what it is told after a reconnection.
+    pub fn served_bytes(&self, vault: VaultId) -> u64 {
+        self.accounts.get(&vault).map_or(0, |account| account.served)
+    }
+
+    /// The voucher that is stored, which is all that can be redeemed.
+    pub fn stored(&self, vault: VaultId) -> Option<SignedVoucher> {
+        self.accounts.get(&vault).and_then(|account| account.stored)
+    }
+
+    /// What can be lost to payers that stop paying, in bytes.
+    pub fn bound(&self) -> ExposureBound {
+        self.exposure.bound()
+    }
+
+    fn account(&mut self, vault: VaultId) -> Result<&mut Account, PayeeError> {
+        self.accounts.get_mut(&vault).ok_or(PayeeError::UnknownVault { vault })
+    }
+
+    fn vault(&mut self, info: VaultInfo) -> Result<(), PayeeError> {
+        let Some(account) = self.accounts.get_mut(&info.vault) else {
+            if self.accounts.len() >= ACCOUNTS_MAX {
+                return Err(PayeeError::TooManyPayers { max: ACCOUNTS_MAX });
+            }
+            self.accounts.insert(info.vault, Account::new(info));
+            return Ok(());
+        };
+        if info.epoch < account.info.epoch || info.owner != account.info.owner {
+            return Err(PayeeError::OldVault { epoch: account.info.epoch });
+        }
+        if info.epoch > account.info.epoch {
+            account.begin_epoch();
+        }
+        account.info = info;
+        self.redeem_if_due(info.vault);
+        self.allow(info.vault)
+    }
+
+    fn open(
+        &mut self,
+        vault: VaultId,
+        meter: Meter,
+        position: u64,
+        prefix: IpPrefix,
+    ) -> Result<(), PayeeError> {
+        let account = self.account(vault)?;
+        if let Err(refusal) = account.change_meter(meter) {
+            self.outputs.push_back(PayeeOutput::Refused { vault, refusal });
+            return Ok(());
+        }
+        account.open = true;
+        account.served = account.served.max(position.min(account.served_max()));
+        let (owner, settled) = (account.info.owner, account.settled());
+        let float = self.exposure.grant(owner, prefix, settled);
+        self.account(vault)?.float = float;
+        self.allow(vault)
+    }
+
+    fn voucher(&mut self, signed: SignedVoucher) {
+        let vault = signed.voucher.vault;
+        let refused = match self.accounts.get(&vault) {
+            None => Some(Refusal::UnknownVault),
+            Some(account) => self.check(account, &signed).err(),
+        };
+        if let Some(refusal) = refused {
+            self.outputs.push_back(PayeeOutput::Refused { vault, refusal });
+            return;
+        }
+        let Some(account) = self.accounts.get_mut(&vault) else { return };
+        if account.newest == Some(signed) {
+            return;
+        }
+        account.newest = Some(signed);
+        account.served = account.served.max(signed.voucher.bytes);
+        self.store(vault);
+    }
+
+    /// Cheap checks first, the signature last, and nothing changes before it.
+    fn check(&self, account: &Account, signed: &SignedVoucher) -> Result<(), Refusal> {
+        let (voucher, info) = (&signed.voucher, &account.info);
+        if voucher.payee != self.address {
+            return Err(Refusal::WrongPayee { got: voucher.payee });
+        }
+        if voucher.epoch != info.epoch {
+            return Err(Refusal::WrongEpoch { expected: info.epoch, got: voucher.epoch });
+        }
+        if !account.open {
+            return Err(Refusal::NotOpen);
+        }
+        if let Some(newest) = &account.newest {
+            // The same again, after a reconnection: known to be good.
+            if newest == signed {
+                return Ok(());
+            }
+            newest.voucher.is_followed_by(voucher)?;
+        }
+        account.check_bytes(voucher)?;
+        if info.closes.is_some() {
+            return Err(Refusal::Closing);
+        }
+        let unredeemed = voucher.amount.checked_sub(account.redeemed).unwrap_or(Amount::ZERO);
+        if unredeemed > info.balance() {
+            return Err(Refusal::OverVault { guaranteed: info.balance(), got: unredeemed });
+        }
+        if unredeemed > self.policy.unredeemed_max {
+            return Err(Refusal::OverExposure { max: self.policy.unredeemed_max, got: unredeemed });
+        }
+        signed.verify(&self.domain, info.owner)?;
+        Ok(())
+    }
+
+    fn served(&mut self, vault: VaultId, bytes: u64) -> Result<(), PayeeError> {
+        let account = self.account(vault)?;
+        let served = account.served.saturating_add(bytes);
+        let allowed = account.allowance();
+        if served > allowed {
+            return Err(PayeeError::OverAllowance { bytes: served - allowed });
+        }
+        account.served = served;
+        Ok(())
+    }
+
+    fn persisted(&mut self, vault: VaultId) -> Result<(), PayeeError> {
+        let account = self.account(vault)?;
+        let stored = account.storing.take().ok_or(PayeeError::NothingToPersist { vault })?;
+        // A voucher of an epoch that ended meanwhile is void.
+        if stored.voucher.epoch == account.info.epoch {
+            account.stored = Some(stored);
+            account.begin_next_meter();
+            account.restored = false;
+            let (owner, settled) = (account.info.owner, account.settled());
+            if step_bytes(settled) > account.float && account.open {
+                let float = self.exposure.grow(owner, settled);
+                let account = self.account(vault)?;
+                account.float = float.max(account.float);
+            }
+            self.redeem_if_due(vault);
+        }
+        self.store(vault);
+        self.allow(vault)
+    }
+
+    fn close(&mut self, vault: VaultId) -> Result<(), PayeeError> {
+        let account = self.account(vault)?;
+        account.open = false;
+        let (owner, unpaid) =
+            (account.info.owner, account.served.saturating_sub(account.covered()));
+        account.float = 0;
+        self.exposure.keep(owner, unpaid);
+        Ok(())
+    }
+
+    /// Store the newest voucher, unless an older one is on its way to the disk: then it follows.
+    fn store(&mut self, vault: VaultId) {
+        let Some(account) = self.accounts.get_mut(&vault) else { return };
+        let Some(signed) = account.newest else { return };
+        let Some(meter) = account.meter_for(signed.voucher.amount) else { return };
+        if account.storing.is_some() || account.stored == Some(signed) {
+            return;
+        }
+        account.storing = Some(signed);
+        let record = PayeeRecord { signed, served: account.served, meter };
+        self.outputs.push_back(PayeeOutput::Persist(record));
+    }
+
+    fn allow(&mut self, vault: VaultId) -> Result<(), PayeeError> {
+        let account = self.account(vault)?;
+        if account.open {
+            let bytes = account.allowance();
+            self.outputs.push_back(PayeeOutput::Allowance { vault, bytes });
+        }
+        Ok(())
+    }
+
+    /// Ask for redemption when half of what may be unredeemed is, or when the vault closes.
+    fn redeem_if_due(&mut self, vault: VaultId) {
+        let half = Amount::from_base_units(self.policy.unredeemed_max.base_units() / 2);
+        let Some(account) = self.accounts.get_mut(&vault) else { return };
+        let Some(stored) = account.stored else { return };
+        let amount = stored.voucher.amount;
+        let since = |amount: Amount, from| amount.checked_sub(from).unwrap_or(Amount::ZERO);
+        let is_due = since(amount, account.redeemed.max(account.asked)) > half
+            || (account.info.closes.is_some() && amount > account.redeemed);
+        if is_due {
+            account.asked = amount;
+            self.outputs.push_back(PayeeOutput::Redeem(stored));
+        }
+    }
+}
+
+impl Account {
+    fn new(info: VaultInfo) -> Self {
+        Self {
+            info,
+            stored: None,
+            storing: None,
+            newest: None,
+            meter: None,
+            next_meter: None,
+            served: 0,
+            float: 0,
+            balance: Balance::default(),
+            redeemed: Amount::ZERO,
+            asked: Amount::ZERO,
+            open: false,
+            restored: false,
+        }
+    }
+
+    fn restored(info: VaultInfo, record: &PayeeRecord) -> Self {
+        let mut account = Self {
+            stored: Some(record.signed),
+            newest: Some(record.signed),
+            meter: Some(record.meter),
+            served: record.served,
+            restored: true,
+            ..Self::new(info)
+        };
+        if record.signed.voucher.epoch < info.epoch {
+            account.begin_epoch();
+        }
+        account
+    }
+
+    /// Every voucher is void; what wasn't paid is still owed.
+    fn begin_epoch(&mut self) {
+        self.served = self.served.saturating_sub(self.covered());
+        self.meter = self.meter.map(|meter| Meter::new(meter.tariff()));
+        self.next_meter = None;
+        (self.stored, self.newest) = (None, None);
+        self.balance = Balance::default();
+        (self.redeemed, self.asked) = (Amount::ZERO, Amount::ZERO);
+    }
+
+    /// Bytes that the stored voucher, and what we owe the payer, pay for.
+    fn covered(&self) -> u64 {
+        let amount = self.stored.map_or(Amount::ZERO, |signed| signed.voucher.amount);
+        match (self.meter, self.balance.counts_as_paid(amount)) {
+            (Some(meter), Some(paid)) => meter.bytes_for(paid),
+            _ => 0,
+        }
+    }
+
+    fn allowance(&self) -> u64 {
+        self.covered().saturating_add(self.float)
+    }
+
+    /// Bytes that were delivered, acknowledged and paid.
+    fn settled(&self) -> u64 {
+        let receipt = self.stored.map_or(0, |signed| signed.voucher.bytes);
+        receipt.min(self.covered())
+    }
+
+    /// The most that can have been served. After a restart this side may have forgotten up to
+    /// what it had allowed.
+    fn served_max(&self) -> u64 {
+        let allowed = self.covered().saturating_add(STEP_BYTES_MAX);
+        if self.restored { self.served.max(allowed) } else { self.served }
+    }
+
+    /// What counts as paid by an amount that the payer promises.
+    fn paid(&self, amount: Amount) -> Option<Amount> {
+        self.balance.counts_as_paid(amount)
+    }
+
+    /// The meter that counts from such an amount on.
+    fn meter_for(&self, amount: Amount) -> Option<Meter> {
+        let paid = self.paid(amount)?;
+        self.next_meter.filter(|next| paid >= next.from_amount).or(self.meter)
+    }
+
+    /// Take the payer's word for where its tariff begins, as far as it costs us nothing: not
+    /// before what it promised, and not with more bytes paid than that pays for.
+    fn change_meter(&mut self, meter: Meter) -> Result<(), Refusal> {
+        let Some(old) = self.meter else {
+            // Whatever came before is not known here, and is not counted.
+            self.served = self.served.max(meter.from_bytes);
+            self.meter = Some(meter);
+            return Ok(());
+        };
+        if meter == old {
+            self.next_meter = None;
+            return Ok(());
+        }
+        let promised = self.newest.map_or(Amount::ZERO, |signed| signed.voucher.amount);
+        let paid = self.paid(promised).ok_or(Refusal::Overflow)?;
+        // Terms that never came into force bind the payer as little as us.
+        let proposed = self.next_meter.map_or(0, |next| next.bytes_for(meter.from_amount));
+        let paid_bytes = old.bytes_for(meter.from_amount).max(proposed);
+        if meter.from_amount < paid || meter.from_bytes > paid_bytes {
+            return Err(Refusal::Terms);
+        }
+        self.next_meter = Some(meter);
+        self.begin_next_meter();
+        Ok(())
+    }
+
+    /// Terms come into force with the first stored promise from where they begin.
+    fn begin_next_meter(&mut self) {
+        let promised = self.stored.map_or(Amount::ZERO, |signed| signed.voucher.amount);
+        let paid = self.paid(promised).unwrap_or(Amount::ZERO);
+        if self.next_meter.is_some_and(|next| paid >= next.from_amount) {
+            self.meter = self.next_meter.take();
+        }
+    }
+
+    /// The amount must cover the price of the bytes that it acknowledges, and nobody can have
+    /// received what wasn't sent.
+    fn check_bytes(&self, voucher: &Voucher) -> Result<(), Refusal> {
+        let paid = self.paid(voucher.amount).ok_or(Refusal::Overflow)?;
+        let meter = self.meter_for(voucher.amount).ok_or(Refusal::NotOpen)?;
+        let (covered_bytes, got_bytes) = (meter.bytes_for(paid), voucher.bytes);
+        if covered_bytes < got_bytes {
+            return Err(Refusal::Underpaid { covered_bytes, got_bytes });
+        }
+        let served_bytes = self.served_max();
+        if got_bytes > served_bytes {
+            return Err(Refusal::NotServed { served_bytes, got_bytes });
+        }
+        Ok(())
+    }
+}

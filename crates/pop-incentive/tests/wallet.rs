@@ -77,6 +77,24 @@ fn keystores_of_geths_test_suite_give_up_their_keys() {
 }
 
 #[test]
+fn the_same_key_and_randomness_give_the_file_that_geth_wrote() {
+    let vectors: Value = serde_json::from_str(include_str!("vectors/keystore.json")).unwrap();
+    let vector = vectors["vectors"].as_array().unwrap().last().unwrap();
+    let file = &vector["file"];
+    let password = passphrase(vector["password"].as_str().unwrap());
+    let keypair = read(file).unwrap().decrypt(&password).unwrap();
+    let randomness = [
+        file["crypto"]["kdfparams"]["salt"].as_str().unwrap(),
+        file["crypto"]["cipherparams"]["iv"].as_str().unwrap(),
+        &file["id"].as_str().unwrap().replace('-', ""),
+    ]
+    .concat();
+    let randomness = HEXLOWER.decode(randomness.as_bytes()).unwrap().try_into().unwrap();
+    let written = Keystore::encrypt(&keypair, &password, cheap(), &randomness).to_json();
+    assert_eq!(&serde_json::from_str::<Value>(&written).unwrap(), file);
+}
+
+#[test]
 fn the_standard_cost_is_geths() {
     let (standard, light) = (ScryptParameters::default(), ScryptParameters::LIGHT);
     assert_eq!((standard.n(), standard.r(), standard.p()), (262_144, 8, 1));

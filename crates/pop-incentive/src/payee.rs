@@ -6,19 +6,22 @@
 //! Its whole memory of a payer is one [`PayeeRecord`]: the greatest voucher. More may be served
 //! only once that is on disk, so a crash loses no money for which bytes were served.
 
+mod account;
+
 use std::collections::{BTreeMap, VecDeque};
 
+use account::Account;
 use pop_wire::{Amount, WalletAddress};
 
 use crate::balance::Balance;
 use crate::exposure::{Exposure, ExposureBound, ExposureLimits, IpPrefix, step_bytes};
 use crate::ids::VaultId;
-use crate::limits::{ACCOUNTS_MAX, STEP_BYTES_MAX};
+use crate::limits::ACCOUNTS_MAX;
 use crate::rate::Meter;
 use crate::record::PayeeRecord;
 use crate::refusal::Refusal;
 use crate::typed_data::LedgerDomain;
-use crate::voucher::{SignedVoucher, VaultInfo, Voucher};
+use crate::voucher::{SignedVoucher, VaultInfo};
 
 /// How much a payee risks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,30 +160,6 @@ pub struct Payee {
     exposure: Exposure,
     accounts: BTreeMap<VaultId, Account>,
     outputs: VecDeque<PayeeOutput>,
-}
-
-/// The payee's side of one payer.
-#[derive(Debug, Clone)]
-struct Account {
-    info: VaultInfo,
-    /// What is stored, and may be relied on.
-    stored: Option<SignedVoucher>,
-    /// What is being stored.
-    storing: Option<SignedVoucher>,
-    /// The greatest valid voucher; it waits while another is being stored.
-    newest: Option<SignedVoucher>,
-    meter: Option<Meter>,
-    /// Counts from the amount on at which it begins.
-    next_meter: Option<Meter>,
-    served: u64,
-    float: u64,
-    balance: Balance,
-    redeemed: Amount,
-    /// Redemption was asked for up to here.
-    asked: Amount,
-    open: bool,
-    /// Back from a restart, so that bytes may have been served that aren't counted.
-    restored: bool,
 }
 
 impl Payee {
@@ -435,138 +414,5 @@ impl Payee {
             account.asked = amount;
             self.outputs.push_back(PayeeOutput::Redeem(stored));
         }
-    }
-}
-
-impl Account {
-    fn new(info: VaultInfo) -> Self {
-        Self {
-            info,
-            stored: None,
-            storing: None,
-            newest: None,
-            meter: None,
-            next_meter: None,
-            served: 0,
-            float: 0,
-            balance: Balance::default(),
-            redeemed: Amount::ZERO,
-            asked: Amount::ZERO,
-            open: false,
-            restored: false,
-        }
-    }
-
-    fn restored(info: VaultInfo, record: &PayeeRecord) -> Self {
-        let mut account = Self {
-            stored: Some(record.signed),
-            newest: Some(record.signed),
-            meter: Some(record.meter),
-            served: record.served,
-            restored: true,
-            ..Self::new(info)
-        };
-        if record.signed.voucher.epoch < info.epoch {
-            account.begin_epoch();
-        }
-        account
-    }
-
-    /// Every voucher is void; what wasn't paid is still owed.
-    fn begin_epoch(&mut self) {
-        self.served = self.served.saturating_sub(self.covered());
-        self.meter = self.meter.map(|meter| Meter::new(meter.tariff()));
-        self.next_meter = None;
-        (self.stored, self.newest) = (None, None);
-        self.balance = Balance::default();
-        (self.redeemed, self.asked) = (Amount::ZERO, Amount::ZERO);
-    }
-
-    /// Bytes that the stored voucher, and what we owe the payer, pay for.
-    fn covered(&self) -> u64 {
-        let amount = self.stored.map_or(Amount::ZERO, |signed| signed.voucher.amount);
-        match (self.meter, self.balance.counts_as_paid(amount)) {
-            (Some(meter), Some(paid)) => meter.bytes_for(paid),
-            _ => 0,
-        }
-    }
-
-    fn allowance(&self) -> u64 {
-        self.covered().saturating_add(self.float)
-    }
-
-    /// Bytes that were delivered, acknowledged and paid.
-    fn settled(&self) -> u64 {
-        let receipt = self.stored.map_or(0, |signed| signed.voucher.bytes);
-        receipt.min(self.covered())
-    }
-
-    /// The most that can have been served. After a restart this side may have forgotten up to
-    /// what it had allowed.
-    fn served_max(&self) -> u64 {
-        let allowed = self.covered().saturating_add(STEP_BYTES_MAX);
-        if self.restored { self.served.max(allowed) } else { self.served }
-    }
-
-    /// What counts as paid by an amount that the payer promises.
-    fn paid(&self, amount: Amount) -> Option<Amount> {
-        self.balance.counts_as_paid(amount)
-    }
-
-    /// The meter that counts from such an amount on.
-    fn meter_for(&self, amount: Amount) -> Option<Meter> {
-        let paid = self.paid(amount)?;
-        self.next_meter.filter(|next| paid >= next.from_amount).or(self.meter)
-    }
-
-    /// Take the payer's word for where its tariff begins, as far as it costs us nothing: not
-    /// before what it promised, and not with more bytes paid than that pays for.
-    fn change_meter(&mut self, meter: Meter) -> Result<(), Refusal> {
-        let Some(old) = self.meter else {
-            // Whatever came before is not known here, and is not counted.
-            self.served = self.served.max(meter.from_bytes);
-            self.meter = Some(meter);
-            return Ok(());
-        };
-        if meter == old {
-            self.next_meter = None;
-            return Ok(());
-        }
-        let promised = self.newest.map_or(Amount::ZERO, |signed| signed.voucher.amount);
-        let paid = self.paid(promised).ok_or(Refusal::Overflow)?;
-        // Terms that never came into force bind the payer as little as us.
-        let proposed = self.next_meter.map_or(0, |next| next.bytes_for(meter.from_amount));
-        let paid_bytes = old.bytes_for(meter.from_amount).max(proposed);
-        if meter.from_amount < paid || meter.from_bytes > paid_bytes {
-            return Err(Refusal::Terms);
-        }
-        self.next_meter = Some(meter);
-        self.begin_next_meter();
-        Ok(())
-    }
-
-    /// Terms come into force with the first stored promise from where they begin.
-    fn begin_next_meter(&mut self) {
-        let promised = self.stored.map_or(Amount::ZERO, |signed| signed.voucher.amount);
-        let paid = self.paid(promised).unwrap_or(Amount::ZERO);
-        if self.next_meter.is_some_and(|next| paid >= next.from_amount) {
-            self.meter = self.next_meter.take();
-        }
-    }
-
-    /// The amount must cover the price of the bytes that it acknowledges, and nobody can have
-    /// received what wasn't sent.
-    fn check_bytes(&self, voucher: &Voucher) -> Result<(), Refusal> {
-        let paid = self.paid(voucher.amount).ok_or(Refusal::Overflow)?;
-        let meter = self.meter_for(voucher.amount).ok_or(Refusal::NotOpen)?;
-        let (covered_bytes, got_bytes) = (meter.bytes_for(paid), voucher.bytes);
-        if covered_bytes < got_bytes {
-            return Err(Refusal::Underpaid { covered_bytes, got_bytes });
-        }
-        let served_bytes = self.served_max();
-        if got_bytes > served_bytes {
-            return Err(Refusal::NotServed { served_bytes, got_bytes });
-        }
-        Ok(())
     }
 }

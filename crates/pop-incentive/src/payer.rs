@@ -6,8 +6,11 @@
 //! Its whole memory of a payee is one [`PayerRecord`]. A payer that restarts from its records has
 //! at least every promise that it ever sent, so it never signs a lower one.
 
+mod account;
+
 use std::collections::{BTreeMap, VecDeque};
 
+use account::Account;
 use pop_wire::{Amount, Keypair, WalletAddress};
 
 use crate::balance::Balance;
@@ -162,88 +165,6 @@ pub struct Payer {
     outputs: VecDeque<PayerOutput>,
 }
 
-/// The payer's side of one payee.
-#[derive(Debug, Clone)]
-struct Account {
-    /// The newest decision.
-    record: PayerRecord,
-    /// The decision that was last given out to be stored.
-    given: PayerRecord,
-    /// Whether it is still on its way to the disk.
-    storing: bool,
-    /// Bytes to ask for in all.
-    wanted: u64,
-    /// Bytes that came and passed verification, in all.
-    verified: u64,
-    balance: Balance,
-    /// Bytes that may be paid before they come.
-    ahead: u64,
-    open: bool,
-    /// Said once that the vault doesn't cover the next step.
-    low: bool,
-    /// Back from a restart, so that bytes that came before it may be forgotten.
-    restored: bool,
-}
-
-impl Account {
-    fn new(record: PayerRecord, restored: bool) -> Self {
-        Self {
-            record,
-            given: record,
-            storing: false,
-            wanted: record.bytes.saturating_add(record.conceded).saturating_add(record.forgotten),
-            verified: record.bytes,
-            balance: Balance::default(),
-            ahead: 0,
-            open: false,
-            low: false,
-            restored,
-        }
-    }
-
-    /// Bytes that must be paid: what came, remembered or not, and what was lost on the way.
-    fn position(&self) -> u64 {
-        let known = self.verified.saturating_add(self.record.forgotten);
-        known.saturating_add(self.record.conceded)
-    }
-
-    /// Bytes that are paid, as far as it is known.
-    fn covered(&self) -> Option<u64> {
-        let paid = self.balance.counts_as_paid(self.record.amount)?;
-        Some(self.record.meter.bytes_for(paid))
-    }
-
-    /// What must be promised in all, if it is time to promise more. An amount that doesn't fit is
-    /// the greatest one, which no vault covers.
-    fn next_amount(&self) -> Option<Amount> {
-        let covered = self.covered().unwrap_or(0);
-        let position = self.position();
-        // What was conceded beyond the usual loss is at risk already.
-        let usual = self.verified / TRANSPORT_LOSS_DIVISOR;
-        let ahead = self.ahead.saturating_sub(self.record.conceded.saturating_sub(usual));
-        let target = position.saturating_add(ahead).min(self.wanted);
-        if covered >= target || covered.saturating_sub(position) > ahead / 4 {
-            return None;
-        }
-        let needed = self.record.meter.price(target).and_then(|price| self.balance.needed(price));
-        let needed = needed.unwrap_or(Amount::from_base_units(u128::MAX));
-        (needed > self.record.amount).then_some(needed)
-    }
-
-    /// Every promise is void; what wasn't paid is still owed.
-    fn begin_epoch(&mut self, epoch: u64) {
-        let position = self.position();
-        let owed = position.saturating_sub(self.covered().unwrap_or(position));
-        let meter = Meter::new(self.record.meter.tariff());
-        self.wanted = self.wanted.saturating_sub(position).saturating_add(owed);
-        self.verified = 0;
-        self.balance = Balance::default();
-        self.low = false;
-        self.record = PayerRecord::new(self.record.vault, epoch, self.record.payee, meter);
-        self.record.conceded = owed;
-    }
-}
-
 impl Payer {
     /// For a vault whose owner is `owner`, from what was stored, which is nothing at first.
     /// Records of past epochs are void.
@@ -385,12 +306,13 @@ impl Payer {
     }
 
     /// Bytes that the payee sent and that didn't come were lost on the way, or the payee lies.
-    /// The payer bears them, up to a part of what did come and half a step; and after its own
-    /// restart, once, what it may have forgotten.
+    /// Believed is no more than can have been on its way: a step that was paid ahead and a step
+    /// that was not paid, and a part of what did come; and after this side's own restart, once,
+    /// what it may have forgotten.
     fn served(&mut self, payee: WalletAddress, claimed: u64) -> Result<(), PayerError> {
         let account = self.account(payee)?;
         let missing = claimed.saturating_sub(account.position());
-        let usual = account.verified / TRANSPORT_LOSS_DIVISOR + step_bytes(account.verified) / 2;
+        let usual = account.verified / TRANSPORT_LOSS_DIVISOR + 2 * step_bytes(account.verified);
         let believed = match account.restored {
             true => 2 * STEP_BYTES_MAX,
             false => usual.saturating_sub(account.record.conceded),
@@ -431,6 +353,7 @@ impl Payer {
         let (given, epoch) = (account.given, account.record.epoch);
         // A record of an epoch that ended meanwhile promises nothing any more.
         if given.epoch == epoch {
+            account.sent = given.amount;
             let voucher = given.voucher().sign(&self.domain, &self.owner);
             self.outputs.push_back(PayerOutput::Send(voucher));
         }

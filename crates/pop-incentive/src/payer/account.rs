@@ -1,0 +1,100 @@
+//! What a payer knows of one payee.
+
+use pop_wire::Amount;
+
+use crate::balance::Balance;
+use crate::limits::TRANSPORT_LOSS_DIVISOR;
+use crate::rate::Meter;
+use crate::record::PayerRecord;
+
+/// The payer's side of one payee.
+#[derive(Debug, Clone)]
+pub(super) struct Account {
+    /// The newest decision.
+    pub(super) record: PayerRecord,
+    /// The decision that was last given out to be stored.
+    pub(super) given: PayerRecord,
+    /// Base units that vouchers which were sent promise.
+    pub(super) sent: Amount,
+    /// Whether `given` is still on its way to the disk.
+    pub(super) storing: bool,
+    /// Bytes to ask for in all.
+    pub(super) wanted: u64,
+    /// Bytes that came and passed verification, in all.
+    pub(super) verified: u64,
+    pub(super) balance: Balance,
+    /// Bytes that may be paid before they come.
+    pub(super) ahead: u64,
+    pub(super) open: bool,
+    /// Said once that the vault doesn't cover the next step.
+    pub(super) low: bool,
+    /// Back from a restart, so that bytes that came before it may be forgotten.
+    pub(super) restored: bool,
+}
+
+impl Account {
+    pub(super) fn new(record: PayerRecord, restored: bool) -> Self {
+        Self {
+            record,
+            given: record,
+            sent: record.amount,
+            storing: false,
+            wanted: record.bytes.saturating_add(record.conceded).saturating_add(record.forgotten),
+            verified: record.bytes,
+            balance: Balance::default(),
+            ahead: 0,
+            open: false,
+            low: false,
+            restored,
+        }
+    }
+
+    /// Bytes that must be paid: what came, remembered or not, and what was lost on the way.
+    pub(super) fn position(&self) -> u64 {
+        let known = self.verified.saturating_add(self.record.forgotten);
+        known.saturating_add(self.record.conceded)
+    }
+
+    /// Bytes that are paid by the newest decision.
+    pub(super) fn covered(&self) -> Option<u64> {
+        self.covered_by(self.record.amount)
+    }
+
+    fn covered_by(&self, amount: Amount) -> Option<u64> {
+        let paid = self.balance.counts_as_paid(amount)?;
+        Some(self.record.meter.bytes_for(paid))
+    }
+
+    /// What must be promised in all, if it is time to promise more. An amount that doesn't fit is
+    /// the greatest one, which no vault covers.
+    ///
+    /// Never paid for are more bytes than came, the usual loss, and what may be ahead: what a payee
+    /// says was lost beyond that is its own loss.
+    pub(super) fn next_amount(&self) -> Option<Amount> {
+        let covered = self.covered().unwrap_or(0);
+        let position = self.position();
+        let came = self.verified.saturating_add(self.record.forgotten);
+        let lost = self.record.conceded.min(self.verified / TRANSPORT_LOSS_DIVISOR);
+        let target = came.saturating_add(lost).saturating_add(self.ahead).min(self.wanted);
+        if covered >= target || covered.saturating_sub(position) > self.ahead / 4 {
+            return None;
+        }
+        let needed = self.record.meter.price(target).and_then(|price| self.balance.needed(price));
+        let needed = needed.unwrap_or(Amount::from_base_units(u128::MAX));
+        (needed > self.record.amount).then_some(needed)
+    }
+
+    /// Every promise is void; what no voucher paid that was sent is still owed.
+    pub(super) fn begin_epoch(&mut self, epoch: u64) {
+        let position = self.position();
+        let owed = position.saturating_sub(self.covered_by(self.sent).unwrap_or(position));
+        self.sent = Amount::ZERO;
+        let meter = Meter::new(self.record.meter.tariff());
+        self.wanted = self.wanted.saturating_sub(position).saturating_add(owed);
+        self.verified = 0;
+        self.balance = Balance::default();
+        self.low = false;
+        self.record = PayerRecord::new(self.record.vault, epoch, self.record.payee, meter);
+        self.record.conceded = owed;
+    }
+}

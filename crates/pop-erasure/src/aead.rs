@@ -1,11 +1,11 @@
 //! AES-256-GCM, in place and with the tag apart. Two crates compute the same bytes, and are named
-//! in this file only: `aes-gcm` everywhere, and `aws-lc-rs` where feature `aws-lc` is on.
+//! in this file only: `aes-gcm` everywhere, and `ring` where feature `ring` is on.
 
 use crate::limits::TAG_BYTES;
 
-#[cfg(feature = "aws-lc")]
-pub(crate) use aws_lc::{open, seal};
-#[cfg(not(feature = "aws-lc"))]
+#[cfg(feature = "ring")]
+pub(crate) use assembly::{open, seal};
+#[cfg(not(feature = "ring"))]
 pub(crate) use portable::{open, seal};
 
 pub(crate) const TAG_LENGTH: usize = TAG_BYTES as usize;
@@ -18,13 +18,14 @@ pub(crate) struct Context<'a> {
     pub(crate) associated_data: &'a [u8],
 }
 
-#[cfg(feature = "aws-lc")]
-mod aws_lc {
-    use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+#[cfg(feature = "ring")]
+mod assembly {
+    use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 
     use super::{Context, TAG_LENGTH};
 
-    /// The key is wiped by its own drop.
+    /// Unlike the portable one it does not wipe the key's schedule: what stays on the stack opens one
+    /// segment, in the memory of a program that has just opened it.
     fn cipher(context: &Context<'_>) -> LessSafeKey {
         let key = UnboundKey::new(&AES_256_GCM, context.key).expect("its keys have 32 bytes");
         LessSafeKey::new(key)
@@ -47,11 +48,12 @@ mod aws_lc {
     ) -> Option<()> {
         let nonce = Nonce::assume_unique_for_key(context.nonce);
         let data = Aad::from(context.associated_data);
-        cipher(context).open_in_place_separate_tag(nonce, data, tag, text).ok().map(|_| ())
+        let tag = Tag::from(*tag);
+        cipher(context).open_in_place_separate_tag(nonce, data, tag, text, 0..).ok().map(|_| ())
     }
 }
 
-#[cfg(any(not(feature = "aws-lc"), test))]
+#[cfg(any(not(feature = "ring"), test))]
 mod portable {
     use aes_gcm::aead::AeadInOut;
     use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
@@ -159,7 +161,7 @@ mod tests {
     type Seal = fn(&Context<'_>, &mut [u8]) -> [u8; 16];
     type Open = fn(&Context<'_>, &mut [u8], &[u8; 16]) -> Option<()>;
 
-    /// The one in use, and the portable one: the same without feature `aws-lc`.
+    /// The one in use, and the portable one: the same without feature `ring`.
     fn both() -> [(Seal, Open); 2] {
         [(seal, open), (portable::seal, portable::open)]
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use bytes::{Bytes, BytesMut};
 use pop_fuzz::keypair;
 use pop_fuzz::sample::Sample;
+use pop_incentive::wallet::{Keystore, Mnemonic, Passphrase, ScryptParameters};
 use pop_wire::message::{
     Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
     Holdings, ManifestReply, OpenColumn, Peers, PutShard, Refusal, RefusalReason, SealColumn,
@@ -38,6 +39,11 @@ fn main() -> Result<(), Failure> {
         // The first byte says that no cuts follow: the stream comes in pieces of 256 bytes.
         write("frame_split", index, &[&[0], &stream[..]].concat())?;
     }
+    let keystores = keystores()?;
+    for (index, text) in keystores.iter().enumerate() {
+        write("keystore", index, text.as_bytes())?;
+    }
+    println!("{} seeds for keystore", keystores.len());
     println!("{} seeds for wire_decode, {} for frame_split", wire.len(), messages.len());
     Ok(())
 }
@@ -46,6 +52,18 @@ fn write(target: &str, index: usize, bytes: &[u8]) -> std::io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     fs::create_dir_all(&folder)?;
     fs::write(folder.join(format!("seed-{index:03}")), bytes)
+}
+
+/// A keystore of each kind, and a mnemonic.
+fn keystores() -> Result<Vec<String>, Failure> {
+    let (passphrase, parameters) = (Passphrase::default(), ScryptParameters::new(2, 8, 1)?);
+    let scrypt = Keystore::encrypt(&keypair(), &passphrase, parameters, &[7; 64]).to_json();
+    let pbkdf2 = scrypt
+        .replace("scrypt", "pbkdf2")
+        .replace(r#""n":2,"p":1,"r":8"#, r#""c":2,"prf":"hmac-sha256""#);
+    Keystore::from_json(pbkdf2.as_bytes())?;
+    let words: Vec<&str> = Mnemonic::of_12_words(&[7; 16]).words().collect();
+    Ok(vec![scrypt, pbkdf2, words.join(" ")])
 }
 
 /// One message of each kind.

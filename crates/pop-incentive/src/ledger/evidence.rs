@@ -1,0 +1,113 @@
+//! Proofs of a wrong by a masternode that anybody can check with nothing else at hand.
+
+use pop_wire::{PeerId, WalletAddress};
+
+use crate::evidence::{DoubleQuoteEvidence, DoubleVoucherEvidence};
+use crate::ledger::codec::{DecodeError, Field, Reader};
+use crate::ledger::state::LedgerState;
+use crate::limits::QUOTE_BYTES;
+use crate::quote::SignedQuote;
+use crate::typed_data::keccak;
+
+/// What a masternode did. Only what a third party can verify from bytes that the wrongdoer signed
+/// is here: a failed audit is not, because silence has no signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// It published shards that are no codeword: bytes of `pop_wire::EquivocationEvidence`.
+    Equivocation(Vec<u8>),
+    /// As the owner of a vault, it signed two vouchers that contradict each other.
+    DoubleVoucher(Box<DoubleVoucherEvidence>),
+    /// It signed two quotes under one serial number.
+    DoubleQuote(Box<DoubleQuoteEvidence>),
+}
+
+/// Checks an equivocation proof; the publisher and the content if it holds.
+///
+/// The erasure code is pop-erasure's business, on which the ledger doesn't depend: pass
+/// `EquivocationProof::verify`, wrapped. A ledger without it refuses such evidence.
+pub type EquivocationCheck = fn(&[u8]) -> Option<(PeerId, [u8; 32])>;
+
+/// No equivocation can be checked here.
+pub fn no_equivocation_check(_: &[u8]) -> Option<(PeerId, [u8; 32])> {
+    None
+}
+
+/// Who did a wrong, and which: the same wrong is punished once.
+pub(crate) struct Offence {
+    pub(crate) offender: WalletAddress,
+    pub(crate) wrong: [u8; 32],
+}
+
+impl LedgerState {
+    /// What evidence proves, if anything.
+    pub(crate) fn offence(&self, evidence: &Evidence) -> Option<Offence> {
+        match evidence {
+            Evidence::Equivocation(bytes) => {
+                let (publisher, content) = (self.equivocation_check)(bytes)?;
+                let wrong = keccak(&[&b"POP equivocation"[..], &content].concat());
+                Some(Offence { offender: publisher.wallet_address(), wrong })
+            }
+            Evidence::DoubleVoucher(pair) => {
+                let voucher = pair.dearer.voucher;
+                let vault = self.vault(voucher.vault)?;
+                pair.verify(&self.domain, &vault).ok()?;
+                let epoch = voucher.epoch.to_be_bytes();
+                let slot = [&b"POP voucher"[..], &voucher.vault.0, &voucher.payee.0, &epoch];
+                Some(Offence { offender: vault.owner, wrong: keccak(&slot.concat()) })
+            }
+            Evidence::DoubleQuote(pair) => {
+                pair.verify(&self.domain).ok()?;
+                let quote = &pair.first.quote;
+                let slot = [&b"POP quote"[..], &quote.payee.0, &quote.serial.to_be_bytes()];
+                Some(Offence { offender: quote.payee, wrong: keccak(&slot.concat()) })
+            }
+        }
+    }
+}
+
+impl Field for Evidence {
+    const TYPE: &'static str = "bytes";
+    fn word(&self) -> [u8; 32] {
+        let mut bytes = Vec::new();
+        self.put(&mut bytes);
+        keccak(&bytes)
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Equivocation(bytes) => {
+                out.push(1);
+                bytes.put(out);
+            }
+            Self::DoubleVoucher(pair) => {
+                out.push(2);
+                pair.dearer.put(out);
+                pair.larger.put(out);
+            }
+            Self::DoubleQuote(pair) => {
+                out.push(3);
+                out.extend_from_slice(&pair.first.encode());
+                out.extend_from_slice(&pair.second.encode());
+            }
+        }
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.array("evidence")? {
+            [1] => Ok(Self::Equivocation(Field::take(reader)?)),
+            [2] => {
+                let (dearer, larger) = (Field::take(reader)?, Field::take(reader)?);
+                Ok(Self::DoubleVoucher(Box::new(DoubleVoucherEvidence { dearer, larger })))
+            }
+            [3] => {
+                let (first, second) = (take_quote(reader)?, take_quote(reader)?);
+                Ok(Self::DoubleQuote(Box::new(DoubleQuoteEvidence { first, second })))
+            }
+            [got] => Err(DecodeError::Kind { field: "evidence", got }),
+        }
+    }
+}
+
+fn take_quote(reader: &mut Reader<'_>) -> Result<SignedQuote, DecodeError> {
+    SignedQuote::decode(reader.slice("quote", QUOTE_BYTES)?)
+        .map_err(|_| DecodeError::Invalid { field: "quote" })
+}

@@ -1,0 +1,105 @@
+//! Hash locks: money against the key of a content, both or neither.
+
+use pop_wire::{Amount, Digest, UnixTime, WalletAddress};
+
+use crate::ids::LockId;
+use crate::ledger::account::Account;
+use crate::ledger::names::{key_commitment, lock_id};
+use crate::ledger::refusal::Refusal;
+use crate::ledger::state::{Call, LedgerState};
+
+/// An amount that waits for the key of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lock {
+    /// Who put it there.
+    pub payer: WalletAddress,
+    /// Who gets it for the key.
+    pub payee: WalletAddress,
+    /// How much.
+    pub amount: Amount,
+    /// The manifest's salt.
+    pub salt: Digest,
+    /// The manifest's key commitment.
+    pub commitment: Digest,
+    /// From when on it goes back.
+    pub deadline: UnixTime,
+    /// How far it is.
+    pub state: LockState,
+}
+
+/// How far a lock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockState {
+    /// Waits.
+    Open,
+    /// Paid, for this key, which the payer reads here.
+    Claimed {
+        /// The content key.
+        key: Digest,
+    },
+    /// Gone back.
+    Refunded,
+}
+
+impl LedgerState {
+    pub(super) fn open_lock(
+        &mut self,
+        call: Call,
+        (index, deadline_s): (u64, u64),
+        (payee, amount): (WalletAddress, Amount),
+        [salt, commitment]: [Digest; 2],
+    ) -> Result<(), Refusal> {
+        let id = lock_id(&self.domain, call.actor, index);
+        if self.books.locks.contains(&id) {
+            return Err(Refusal::Exists { what: "lock" });
+        }
+        let deadline = UnixTime(deadline_s);
+        if call.now >= deadline {
+            return Err(Refusal::TooLate { what: "lock", until: deadline, now: call.now });
+        }
+        let (payer, state) = (call.actor, LockState::Open);
+        let lock = Lock { payer, payee, amount, salt, commitment, deadline, state };
+        self.books.locks.set(id, lock);
+        self.post(Account::Wallet(payer), Account::Lock(id), amount)
+    }
+
+    pub(super) fn claim_lock(
+        &mut self,
+        call: Call,
+        id: LockId,
+        key: Digest,
+    ) -> Result<(), Refusal> {
+        let mut lock = self.open_lock_of(id)?;
+        if call.now >= lock.deadline {
+            let (until, now) = (lock.deadline, call.now);
+            return Err(Refusal::TooLate { what: "lock", until, now });
+        }
+        if key_commitment(lock.salt, key) != lock.commitment {
+            return Err(Refusal::Hash { what: "key" });
+        }
+        lock.state = LockState::Claimed { key };
+        self.books.locks.set(id, lock);
+        self.pay_earnings(Account::Lock(id), lock.payee, lock.amount)
+    }
+
+    pub(super) fn refund_lock(&mut self, call: Call, id: LockId) -> Result<(), Refusal> {
+        let mut lock = self.open_lock_of(id)?;
+        if call.now < lock.deadline {
+            let (from, now) = (lock.deadline, call.now);
+            return Err(Refusal::TooEarly { what: "refund", from, now });
+        }
+        lock.state = LockState::Refunded;
+        self.books.locks.set(id, lock);
+        self.post(Account::Lock(id), Account::Wallet(lock.payer), lock.amount)
+    }
+
+    fn open_lock_of(&self, id: LockId) -> Result<Lock, Refusal> {
+        let lock = self.lock(id).ok_or(Refusal::Unknown { what: "lock" })?;
+        if lock.state != LockState::Open {
+            return Err(Refusal::State { what: "lock", expected: "open" });
+        }
+        Ok(lock)
+    }
+}

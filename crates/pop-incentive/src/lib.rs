@@ -7,6 +7,7 @@ mod codec;
 pub mod evidence;
 pub mod exposure;
 pub mod ids;
+pub mod ledger;
 pub mod limits;
 pub mod negotiate;
 pub mod payee;

@@ -60,6 +60,7 @@ for path in tracked("*.md"):
 LIMIT_TABLES = {
     "crates/pop-wire/src/limits.rs": "spec/wire.md",
     "crates/pop-exchange/src/limits.rs": "spec/exchange.md",
+    "crates/pop-incentive/src/limits.rs": "spec/incentive.md",
 }
 
 

@@ -1,5 +1,5 @@
 //! Every bound of the incentive layer's formats and machines. Normative table:
-//! `spec/incentive.md` §9.
+//! `spec/incentive.md` §8.
 
 /// Bytes of the first step: what a payer promises ahead, and a payee serves unpaid, at first.
 pub const STEP_BYTES_FIRST: u64 = 64 * 1024;

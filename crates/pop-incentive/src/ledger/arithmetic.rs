@@ -12,8 +12,8 @@ pub(crate) fn share_down(amount: Amount, bps: u64) -> Option<Amount> {
 /// `bps` parts in 10,000 of an amount, rounded up. `None` on overflow.
 pub(crate) fn share_up(amount: Amount, bps: u64) -> Option<Amount> {
     let down = share_down(amount, bps)?;
-    let exact =
-        amount.base_units() % u128::from(WHOLE_BPS) * u128::from(bps) % u128::from(WHOLE_BPS) == 0;
+    let whole = u128::from(WHOLE_BPS);
+    let exact = (amount.base_units() % whole * u128::from(bps)).is_multiple_of(whole);
     if exact { Some(down) } else { down.checked_add(Amount::from_base_units(1)) }
 }
 

@@ -341,6 +341,7 @@ impl Payer {
         account.record.bytes = account.verified;
         let at_risk = account.covered().unwrap_or(0).saturating_sub(account.position());
         self.exposure.keep(payee, at_risk);
+        self.promise_now(payee)?;
         self.store(payee)
     }
 
@@ -363,9 +364,15 @@ impl Payer {
 
     /// Promise the next step if the last one is nearly used up.
     fn promise(&mut self, payee: WalletAddress) -> Result<(), PayerError> {
-        let closing = self.vault.closes.is_some();
+        match self.account(payee)?.open {
+            true => self.promise_now(payee),
+            false => Ok(()),
+        }
+    }
+
+    fn promise_now(&mut self, payee: WalletAddress) -> Result<(), PayerError> {
         let account = self.accounts.get_mut(&payee).ok_or(PayerError::UnknownPayee { payee })?;
-        if !account.open || closing {
+        if self.vault.closes.is_some() {
             return Ok(());
         }
         let Some(needed) = account.next_amount() else { return Ok(()) };

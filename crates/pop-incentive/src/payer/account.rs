@@ -3,7 +3,7 @@
 use pop_wire::Amount;
 
 use crate::balance::Balance;
-use crate::limits::TRANSPORT_LOSS_DIVISOR;
+use crate::limits::{STEP_BYTES_FIRST, TRANSPORT_LOSS_DIVISOR};
 use crate::rate::Meter;
 use crate::record::PayerRecord;
 
@@ -75,8 +75,15 @@ impl Account {
         let position = self.position();
         let came = self.verified.saturating_add(self.record.forgotten);
         let lost = self.record.conceded.min(self.verified / TRANSPORT_LOSS_DIVISOR);
-        let target = came.saturating_add(lost).saturating_add(self.ahead).min(self.wanted);
-        if covered >= target || covered.saturating_sub(position) > self.ahead / 4 {
+        // Two that serve each other give each other credit: paying ahead would only be paid back.
+        let is_mutual = self.balance != Balance::default();
+        let ahead = if is_mutual { 0 } else { self.ahead };
+        let target = came.saturating_add(lost).saturating_add(ahead).min(self.wanted);
+        let is_early = match is_mutual {
+            true => self.open && target.saturating_sub(covered) < STEP_BYTES_FIRST / 2,
+            false => covered.saturating_sub(position) > ahead / 4,
+        };
+        if covered >= target || is_early {
             return None;
         }
         let needed = self.record.meter.price(target).and_then(|price| self.balance.needed(price));

@@ -1,5 +1,6 @@
 //! Local mistakes and limits: an error, and nothing has changed.
 
+use pop_incentive::balance::Balance;
 use pop_incentive::payee::{Payee, PayeeError, PayeeInput, PayeeOutput};
 use pop_incentive::payer::{Payer, PayerError, PayerInput, PayerOutput};
 use pop_incentive::rate::{Rate, Tariff, Tier};
@@ -132,6 +133,92 @@ fn the_tariff_changes_for_both_at_the_same_point() {
         let apart = paid.base_units().abs_diff(owed.base_units());
         assert!(apart <= u128::from(turn) + 1, "turn {turn}: {paid} for {owed}");
     }
+}
+
+/// One node of two that serve each other: a payer and a payee on one wallet.
+struct Node {
+    payer: Payer,
+    payee: Payee,
+    info: VaultInfo,
+    name: WalletAddress,
+    served: u64,
+}
+
+impl Node {
+    fn new(number: u32) -> Self {
+        let info = vault(number, pop(1000));
+        let (key, name) = (keypair(number), address(number));
+        let payer = Payer::new(domain(), key, info, Default::default(), []).unwrap();
+        Self {
+            payer,
+            payee: Payee::new(domain(), name, policy(), []).unwrap(),
+            info,
+            name,
+            served: 0,
+        }
+    }
+
+    /// What the other owes and has promised us, as we see it.
+    fn balance_of(&self, other: &Node) -> Balance {
+        let owed = tariff().price(self.served).unwrap();
+        let stored = self.payee.stored(other.info.vault);
+        let promised = stored.map_or(Amount::ZERO, |signed| signed.voucher.amount);
+        Balance { owed, promised }
+    }
+}
+
+/// `from` serves `to` some bytes; both know what the other did for them.
+fn serve(from: &mut Node, to: &mut Node, bytes: u64) {
+    let (payee, vault) = (from.name, to.info.vault);
+    // What the payer has from the payee pays, and the payee knows that it does.
+    let balance = to.balance_of(from);
+    to.payer.handle(PayerInput::Balance { payee, balance }).unwrap();
+    from.payee.handle(PayeeInput::Balance { vault, balance }).unwrap();
+    to.payer.handle(PayerInput::Want { payee, bytes }).unwrap();
+    exchange(&mut to.payer, &mut from.payee, &to.info);
+    from.payee.handle(PayeeInput::Served { vault, bytes }).unwrap();
+    from.served += bytes;
+    to.payer.handle(PayerInput::Verified { payee, bytes }).unwrap();
+    exchange(&mut to.payer, &mut from.payee, &to.info);
+}
+
+#[test]
+fn two_nodes_that_serve_each_other_settle_the_difference_only() {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    for (payer, payee) in [(1, 2), (2, 1)] {
+        let (from, to) = if payer == 1 { (&mut b, &mut a) } else { (&mut a, &mut b) };
+        from.payee.handle(PayeeInput::Vault(to.info)).unwrap();
+        let open = PayerInput::Open { payee: address(payee), tariff: tariff(), prefix: prefix(1) };
+        to.payer.handle(open).unwrap();
+        exchange(&mut to.payer, &mut from.payee, &to.info);
+    }
+    let mut random = Random(5);
+    for _ in 0..400 {
+        // a serves twice as much as b.
+        let bytes = 1 + random.below(30_000);
+        if random.below(3) == 0 {
+            serve(&mut b, &mut a, bytes)
+        } else {
+            serve(&mut a, &mut b, bytes)
+        }
+    }
+    let units = |amount: Amount| amount.base_units().cast_signed();
+    let price = |node: &Node| tariff().price(node.served).unwrap();
+    let net_promised = units(b.payer.promised()) - units(a.payer.promised());
+    let net_due = units(price(&a)) - units(price(&b));
+    let step = units(tariff().price(524_288).unwrap());
+    println!("served {} and {}, due {net_due}, promised {net_promised}", price(&a), price(&b));
+    assert!((net_promised - net_due).abs() <= step, "more than a step from even");
+    // Without netting both would have promised all that they got.
+    assert!(units(b.payer.promised()) < units(price(&a)) * 3 / 4);
+    assert!(units(a.payer.promised()) < units(price(&b)) / 2);
+    // At the end each is even to the base unit.
+    let (payee, balance) = (a.name, b.balance_of(&a));
+    b.payer.handle(PayerInput::Balance { payee, balance }).unwrap();
+    b.payer.handle(PayerInput::Close { payee }).unwrap();
+    exchange(&mut b.payer, &mut a.payee, &b.info);
+    let net_promised = units(b.payer.promised()) - units(a.payer.promised());
+    assert_eq!(net_promised, net_due);
 }
 
 /// Both disks and the link at once.

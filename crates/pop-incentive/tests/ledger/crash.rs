@@ -349,3 +349,29 @@ fn the_state_is_the_fold_of_the_journal() {
     ledger.verify().unwrap();
     assert!(ledger.state().balance(Account::Emission) > units(0));
 }
+
+#[test]
+fn a_crash_while_a_ledger_is_created_leaves_an_empty_one_or_none() {
+    let (disk, ledger) = open(&Crashed { image: Vec::new(), anchor: None });
+    drop(ledger.unwrap());
+    let events = disk.lock().unwrap().events.clone();
+    let (mut opened, mut refused) = (0, 0);
+    for cut in 0..=events.len() {
+        let mut crashed = Crashed { image: Vec::new(), anchor: None };
+        for event in &events[..cut] {
+            play(&mut crashed.image, event);
+            if let Event::Anchor(head) = event {
+                crashed.anchor = Some(*head);
+            }
+        }
+        match open(&crashed).1 {
+            Ok(ledger) => {
+                assert_eq!(ledger.state().sequence(), 0);
+                opened += 1;
+            }
+            Err(JournalError::Storage(_)) if crashed.anchor.is_none() => refused += 1,
+            Err(error) => panic!("cut {cut}: {error:?}"),
+        }
+    }
+    println!("{opened} opened, {refused} to be deleted and created again");
+}

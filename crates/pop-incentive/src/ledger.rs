@@ -1,4 +1,4 @@
-//! Accounts, and everything that moves money between them (`spec/incentive.md`, the ledger).
+//! Accounts, and everything that moves money between them (`spec/incentive.md` §12).
 //!
 //! [`LedgerState`] is the rules: pure, and the same on every machine. [`LocalLedger`] keeps them
 //! on a disk, behind feature `local-ledger`. Others can stand behind the trait [`Ledger`], such as

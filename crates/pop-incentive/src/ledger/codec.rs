@@ -64,7 +64,8 @@ pub(crate) trait Field: Sized {
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 }
 
-/// Reads values off bytes.
+/// Reads values off bytes. spec/incentive.md §12.2: a reader MUST refuse a length over its limit
+/// before it reads on, an unknown tag, and bytes after the end.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }

@@ -1,4 +1,4 @@
-//! What bounds an operation (`spec/incentive.md`, section on the ledger).
+//! What bounds an operation (`spec/incentive.md` §12.10).
 
 /// Bytes of an operation in the journal: room for an equivocation proof.
 pub const OPERATION_BYTES_MAX: usize = pop_wire::limits::EQUIVOCATION_PROOF_BYTES_MAX + 1024;

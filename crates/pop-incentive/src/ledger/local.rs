@@ -141,7 +141,8 @@ impl LocalLedger {
         }
     }
 
-    /// Build the state from the journal alone.
+    /// Build the state from the journal alone, and refuse what spec/incentive.md §12.9 says MUST be
+    /// refused.
     fn fold(
         &self,
         anchored: Option<Head>,

@@ -97,6 +97,8 @@ impl LedgerState {
         authenticate: bool,
     ) -> Result<Receipt, Refusal> {
         let id = signed.id();
+        // spec/incentive.md §12.2: an operation whose id is known MUST get the receipt that it got
+        // the first time; another one under a used nonce MUST be refused.
         if let Some(receipt) = self.books.receipts.get(&id) {
             return Ok(receipt.clone());
         }
@@ -179,6 +181,7 @@ impl LedgerState {
         Ok(())
     }
 
+    /// spec/incentive.md §12.1: the sum of all balances MUST be checked after every operation.
     /// Double entry, checked from the balances and not from the entries: what the touched
     /// accounts hold more in all is exactly what emission is lower.
     fn assert_conserved(&self) {

@@ -124,6 +124,7 @@ impl LedgerState {
         }
         let account = Account::Pool(id);
         let available = self.balance(account).checked_sub(pool.reserved).ok_or(OVERFLOW)?;
+        // spec/incentive.md §12.6: the total of an epoch MUST be covered by what is not reserved.
         if total > available {
             return Err(Refusal::Insufficient { account, available, needed: total });
         }
@@ -155,6 +156,7 @@ impl LedgerState {
         }
         self.books.shares_claimed.set((id, epoch, member), ());
         let most = closed.total.checked_sub(closed.claimed).ok_or(OVERFLOW)?;
+        // spec/incentive.md §12.6: claims of an epoch MUST NOT pass its total.
         if amount > most {
             let least = Amount::ZERO;
             return Err(Refusal::Amount { what: "share", least, most, got: amount });

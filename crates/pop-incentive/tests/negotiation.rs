@@ -1,5 +1,7 @@
 //! The cheapest sources that meet the deadline, against every assignment there is.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use pop_incentive::negotiate::{Need, NegotiateError, Source, cheapest};
 use pop_wire::{Amount, ColumnIndex, ColumnSet};
 
@@ -126,9 +128,9 @@ fn numbers_at_the_end_of_their_range_are_no_trouble() {
         shard_price: units(u128::MAX),
     };
     let need = Need { shards: 2, shard_bytes: 0, deadline_ms: u64::MAX };
-    assert_eq!(cheapest(&[most.clone()], &need), Err(NegotiateError::Overflow));
+    assert_eq!(cheapest(std::slice::from_ref(&most), &need), Err(NegotiateError::Overflow));
     let one = Need { shards: 1, ..need };
-    assert_eq!(cheapest(&[most.clone()], &one).unwrap().price, units(u128::MAX));
+    assert_eq!(cheapest(std::slice::from_ref(&most), &one).unwrap().price, units(u128::MAX));
     assert_eq!(
         cheapest(&vec![most; 257], &one),
         Err(NegotiateError::TooManySources { max: 256, got: 257 })

@@ -1,5 +1,7 @@
 //! Quotes: what a viewer takes, and what it refuses and why.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use alloy_sol_types::{SolStruct, eip712_domain, sol};
 use pop_incentive::evidence::{DoubleQuoteEvidence, EvidenceError};
 use pop_incentive::quote::{Demand, Quote, QuoteError, SignedQuote};

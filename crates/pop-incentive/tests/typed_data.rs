@@ -1,6 +1,8 @@
 //! The digests are those that a contract computes: checked against another implementation of
 //! EIP-712, which shares no code with this one.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use alloy_sol_types::{Eip712Domain, SolStruct, eip712_domain, sol};
 use pop_incentive::ids::VaultId;
 use pop_incentive::typed_data::{LedgerDomain, MoneySignature, SignatureError, StructHash};

@@ -86,6 +86,11 @@ pub enum PayeeInput {
         /// Its vault.
         vault: VaultId,
     },
+    /// Make room: the caller gives up what a payer that has gone still owes.
+    Forget {
+        /// Its vault.
+        vault: VaultId,
+    },
 }
 
 /// What to do.
@@ -137,6 +142,12 @@ pub enum PayeeError {
     /// Nothing was waiting to be stored.
     #[error("payee: nothing to be stored for {vault}")]
     NothingToPersist {
+        /// Which.
+        vault: VaultId,
+    },
+    /// The payer is still there, or its voucher is not redeemed yet.
+    #[error("payee: the account of {vault} is still of use")]
+    InUse {
         /// Which.
         vault: VaultId,
     },
@@ -219,6 +230,7 @@ impl Payee {
                 Ok(())
             }
             PayeeInput::Close { vault } => self.close(vault),
+            PayeeInput::Forget { vault } => self.forget(vault),
         }
     }
 
@@ -376,6 +388,18 @@ impl Payee {
             (account.info.owner, account.served.saturating_sub(account.covered()));
         account.float = 0;
         self.exposure.keep(owner, unpaid);
+        Ok(())
+    }
+
+    fn forget(&mut self, vault: VaultId) -> Result<(), PayeeError> {
+        let account = self.account(vault)?;
+        let promised = account.newest.map_or(Amount::ZERO, |signed| signed.voucher.amount);
+        if account.open || account.storing.is_some() || promised > account.redeemed {
+            return Err(PayeeError::InUse { vault });
+        }
+        let owner = account.info.owner;
+        self.accounts.remove(&vault);
+        self.exposure.keep(owner, 0);
         Ok(())
     }
 

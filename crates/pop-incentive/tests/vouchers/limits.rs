@@ -66,6 +66,22 @@ fn a_payee_refuses_what_its_caller_got_wrong() {
 }
 
 #[test]
+fn a_payer_is_forgotten_only_when_it_has_gone_and_is_redeemed() {
+    let mut world = World::new(200_000);
+    world.finish(&mut Random(1));
+    let vault = world.info.vault;
+    let in_use = Err(PayeeError::InUse { vault });
+    assert_eq!(world.payee.handle(PayeeInput::Forget { vault }), in_use);
+    world.payee.handle(PayeeInput::Close { vault }).unwrap();
+    assert_eq!(world.payee.handle(PayeeInput::Forget { vault }), in_use);
+    let amount = world.payee.stored(vault).unwrap().voucher.amount;
+    world.payee.handle(PayeeInput::Redeemed { vault, amount }).unwrap();
+    assert_eq!(world.payee.handle(PayeeInput::Forget { vault }), Ok(()));
+    let unknown = Err(PayeeError::UnknownVault { vault });
+    assert_eq!(world.payee.handle(PayeeInput::Forget { vault }), unknown);
+}
+
+#[test]
 fn a_record_that_is_damaged_or_of_somebody_else_is_refused() {
     let mut world = World::new(200_000);
     world.finish(&mut Random(1));

@@ -3,9 +3,9 @@
 #![warn(missing_docs)]
 
 pub mod balance;
-mod codec;
 pub mod evidence;
 pub mod exposure;
+mod fixed_layout;
 pub mod ids;
 pub mod ledger;
 pub mod limits;

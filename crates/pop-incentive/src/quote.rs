@@ -2,7 +2,7 @@
 
 use pop_wire::{ContentId, Keypair, UnixTime, WalletAddress};
 
-use crate::codec::{Reader, Writer};
+use crate::fixed_layout::{Reader, Writer};
 use crate::limits::{QUOTE_BYTES, QUOTE_LIFE_S_MAX};
 use crate::rate::{Rate, Tariff, Tier};
 use crate::typed_data::{LedgerDomain, MoneySignature, SignatureError, StructHash};

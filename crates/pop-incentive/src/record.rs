@@ -3,7 +3,7 @@
 
 use pop_wire::{Amount, WalletAddress};
 
-use crate::codec::{Reader, Writer};
+use crate::fixed_layout::{Reader, Writer};
 use crate::ids::VaultId;
 use crate::limits::{PAYEE_RECORD_BYTES, PAYER_RECORD_BYTES};
 use crate::rate::Meter;

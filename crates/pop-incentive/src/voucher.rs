@@ -3,7 +3,7 @@
 
 use pop_wire::{Amount, Keypair, UnixTime, WalletAddress};
 
-use crate::codec::{Reader, Writer};
+use crate::fixed_layout::{Reader, Writer};
 use crate::ids::VaultId;
 use crate::limits::VOUCHER_BYTES;
 use crate::typed_data::{LedgerDomain, MoneySignature, SignatureError, StructHash};

@@ -64,6 +64,13 @@ pub(crate) trait Field: Sized {
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 }
 
+/// The word of a value that goes into typed data as the bytes of its own form.
+pub(crate) fn word_of_bytes(value: &impl Field) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    value.put(&mut bytes);
+    keccak(&bytes)
+}
+
 /// Reads values off bytes. spec/incentive.md §12.2: a reader MUST refuse a length over its limit
 /// before it reads on, an unknown tag, and bytes after the end.
 pub(crate) struct Reader<'a> {

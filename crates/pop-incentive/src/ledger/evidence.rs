@@ -3,7 +3,7 @@
 use pop_wire::{PeerId, WalletAddress};
 
 use crate::evidence::{DoubleQuoteEvidence, DoubleVoucherEvidence};
-use crate::ledger::codec::{DecodeError, Field, Reader};
+use crate::ledger::codec::{DecodeError, Field, Reader, word_of_bytes};
 use crate::ledger::state::LedgerState;
 use crate::limits::QUOTE_BYTES;
 use crate::quote::SignedQuote;
@@ -69,9 +69,7 @@ impl LedgerState {
 impl Field for Evidence {
     const TYPE: &'static str = "bytes";
     fn word(&self) -> [u8; 32] {
-        let mut bytes = Vec::new();
-        self.put(&mut bytes);
-        keccak(&bytes)
+        word_of_bytes(self)
     }
     fn put(&self, out: &mut Vec<u8>) {
         match self {

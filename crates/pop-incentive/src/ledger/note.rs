@@ -4,8 +4,8 @@ use pop_wire::{Amount, Keypair, UnixTime, WalletAddress};
 
 use crate::ids::LoanId;
 use crate::ledger::arithmetic::share_up;
-use crate::ledger::codec::{DecodeError, Field, Reader};
-use crate::typed_data::{LedgerDomain, MoneySignature, SignatureError, StructHash, keccak};
+use crate::ledger::codec::{DecodeError, Field, Reader, word_of_bytes};
+use crate::typed_data::{LedgerDomain, MoneySignature, SignatureError, StructHash};
 
 /// "I was served so much on credit, and will pay it back with interest." No money moves when it
 /// is registered: what was lent are bytes.
@@ -83,9 +83,7 @@ impl SignedNote {
 impl Field for SignedNote {
     const TYPE: &'static str = "bytes";
     fn word(&self) -> [u8; 32] {
-        let mut bytes = Vec::new();
-        self.put(&mut bytes);
-        keccak(&bytes)
+        word_of_bytes(self)
     }
     fn put(&self, out: &mut Vec<u8>) {
         self.note.lender.put(out);

@@ -15,7 +15,7 @@ use pipeline::fixture::Fixture;
 use pipeline::stages::{self, Stages};
 
 /// Rounds behind each ratio.
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 21;
 
 type Operation<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 

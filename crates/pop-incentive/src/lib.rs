@@ -8,6 +8,7 @@ pub mod exposure;
 mod fixed_layout;
 pub mod ids;
 pub mod ledger;
+pub mod lending;
 pub mod limits;
 pub mod negotiate;
 pub mod payee;
@@ -16,6 +17,8 @@ pub mod quote;
 pub mod rate;
 pub mod record;
 pub mod refusal;
+pub mod rewards;
+pub mod storage_cost;
 pub mod typed_data;
 pub mod voucher;
 #[cfg(feature = "wallet")]

@@ -43,3 +43,12 @@ pub const PAYER_RECORD_BYTES: usize = 145;
 
 /// Bytes of what a payee keeps about one payer.
 pub const PAYEE_RECORD_BYTES: usize = 203;
+
+/// Loans that one lender has out at once.
+pub const LOANS_MAX: usize = 4096;
+
+/// Bytes of what a lender keeps about one loan.
+pub const LENT_LOAN_BYTES: usize = 134;
+
+/// Masternodes that one epoch's rewards are computed for.
+pub const REWARD_NODES_MAX: usize = 65_536;

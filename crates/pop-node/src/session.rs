@@ -73,6 +73,9 @@ impl Session {
         (holders, findings): (Vec<KnownHolder>, Option<mpsc::Receiver<Finding>>),
     ) -> Result<Self, NodeError> {
         let mut config = FetcherConfig::default();
+        // With the tag that ends the plaintext: the least that a fetcher takes.
+        let two_segments = 2 * (content.layout().segment_bytes() + 16);
+        config.window_bytes_max = inner.settings.fetch_bytes_max.max(two_segments);
         config.introduction = Introduction {
             agent: transport::agent(),
             masternode: inner.own_record.borrow().as_ref().map(|record| record.signed().clone()),

@@ -49,6 +49,9 @@ pub struct Settings {
     /// Shard payload held in memory for all peers that are being served, in bytes: the bound on
     /// what serving costs in memory. Default: 64 MiB.
     pub serve_bytes_max: u64,
+    /// Shard payload held or on its way for one content that is being fetched, in bytes. Default:
+    /// 64 MiB. Two segments always fit, whatever is set.
+    pub fetch_bytes_max: u64,
     /// Shard payload that one upload may have on its way before more credit is granted, in bytes.
     /// Default: 1 MiB.
     pub link_credit_bytes: u64,
@@ -151,6 +154,7 @@ impl Default for Settings {
             operator: None,
             links_max: 1024,
             serve_bytes_max: 64 << 20,
+            fetch_bytes_max: 64 << 20,
             link_credit_bytes: 1 << 20,
             log_format: LogFormat::Text,
             diversity_exempt_loopback: false,
@@ -225,6 +229,9 @@ impl Settings {
                 "link_credit_bytes",
                 "expected at least one shard of the largest size",
             );
+        }
+        if self.fetch_bytes_max < shard_bytes_max {
+            return unusable("fetch_bytes_max", "expected at least one shard of the largest size");
         }
         if self.serve_bytes_max < shard_bytes_max {
             return unusable("serve_bytes_max", "expected at least one shard of the largest size");

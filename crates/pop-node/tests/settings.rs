@@ -51,7 +51,8 @@ fn every_setting_can_be_set_from_all_three_sources() {
          external = ['/dns4/node.example/tcp/1']\nbootstrap = ['{bootstrap}']\n\
          http_listen = 'off'\nhttp_hosts = ['a.example', 'b.example']\n\
          http_connections_max = 7\nquota_bytes = '2 TB'\noperator = '{operator}'\nlinks_max = 8\n\
-         serve_bytes_max = '1 GiB'\nlink_credit_bytes = 1_000_000\nlog_format = 'json'\n\
+         serve_bytes_max = '1 GiB'\nlink_credit_bytes = 1_000_000\n\
+         fetch_bytes_max = '2 GiB'\nlog_format = 'json'\n\
          diversity_exempt_loopback = true"
     ));
     let environment = from_variables(&[
@@ -67,6 +68,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
         ("POP_LINKS_MAX", "8"),
         ("POP_SERVE_BYTES_MAX", "1073741824"),
         ("POP_LINK_CREDIT_BYTES", "1MB"),
+        ("POP_FETCH_BYTES_MAX", "2 GiB"),
         ("POP_LOG_FORMAT", "json"),
         ("POP_DIVERSITY_EXEMPT_LOOPBACK", "true"),
     ]);
@@ -84,6 +86,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
         "--links-max=8",
         "--serve-bytes-max=1GiB",
         "--link-credit-bytes=1MB",
+        "--fetch-bytes-max=2GiB",
         "--log-format=json",
         "--diversity-exempt-loopback",
     ]);
@@ -171,6 +174,7 @@ fn values_that_cannot_work_are_refused() {
         "http_connections_max = 0",
         "serve_bytes_max = 1",
         "link_credit_bytes = 1",
+        "fetch_bytes_max = 1",
     ] {
         let file = from_file(text).unwrap();
         let refused = Settings::resolve(&none, &none, &file).unwrap_err();

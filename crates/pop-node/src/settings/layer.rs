@@ -52,6 +52,9 @@ pub struct Layer {
     /// Memory for shards being served, over all peers
     #[arg(long, value_name = "SIZE")]
     pub serve_bytes_max: Option<ByteSize>,
+    /// Memory for shards of one content being fetched
+    #[arg(long, value_name = "SIZE")]
+    pub fetch_bytes_max: Option<ByteSize>,
     /// Shard bytes one upload may send ahead
     #[arg(long, value_name = "SIZE")]
     pub link_credit_bytes: Option<ByteSize>,
@@ -71,6 +74,7 @@ impl Layer {
         "data_dir",
         "diversity_exempt_loopback",
         "external",
+        "fetch_bytes_max",
         "http_connections_max",
         "http_hosts",
         "http_listen",
@@ -130,6 +134,7 @@ impl Layer {
             operator: variables.one("POP_OPERATOR")?,
             links_max: variables.one("POP_LINKS_MAX")?,
             serve_bytes_max: variables.one("POP_SERVE_BYTES_MAX")?,
+            fetch_bytes_max: variables.one("POP_FETCH_BYTES_MAX")?,
             link_credit_bytes: variables.one("POP_LINK_CREDIT_BYTES")?,
             log_format: variables.one("POP_LOG_FORMAT")?,
             diversity_exempt_loopback: variables.one("POP_DIVERSITY_EXEMPT_LOOPBACK")?,
@@ -160,6 +165,8 @@ impl Layer {
         put("quota_bytes", set(&quota_bytes, &mut settings.quota_bytes));
         put("operator", set(&self.operator.map(Some), &mut settings.operator));
         put("links_max", set(&self.links_max, &mut settings.links_max));
+        let fetch_bytes_max = self.fetch_bytes_max.map(|size| size.0);
+        put("fetch_bytes_max", set(&fetch_bytes_max, &mut settings.fetch_bytes_max));
         let serve_bytes_max = self.serve_bytes_max.map(|size| size.0);
         put("serve_bytes_max", set(&serve_bytes_max, &mut settings.serve_bytes_max));
         let link_credit_bytes = self.link_credit_bytes.map(|size| size.0);

@@ -3,12 +3,12 @@
 use core::fmt;
 use core::str::FromStr;
 
-use k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
-use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
+use k256::ecdsa::signature::hazmat::PrehashSigner;
+use k256::ecdsa::{Signature, SigningKey};
 use sha3::{Digest as _, Keccak256};
 use zeroize::Zeroizing;
 
-use crate::{Bound, WireError};
+use crate::{Bound, VerifyingKey, WireError};
 
 /// Bytes before the key in a libp2p peer id: identity multihash of 37 bytes, then the protobuf
 /// header of a secp256k1 public key (libp2p's `peer-ids.md`).
@@ -57,7 +57,13 @@ impl PeerId {
     /// The wallet that the same key controls: the last 20 bytes of the Keccak-256 of the
     /// uncompressed point, as Ethereum has it.
     pub fn wallet_address(&self) -> WalletAddress {
-        WalletAddress::from_key(&self.verifying_key())
+        self.verifying_key().wallet_address()
+    }
+
+    /// The key unpacked, for who checks many signatures of this peer.
+    pub fn verifying_key(&self) -> VerifyingKey {
+        VerifyingKey::from_compressed("public key", &self.0)
+            .expect("every constructor checked the point")
     }
 
     /// Check a signature over a 32-byte digest.
@@ -65,48 +71,27 @@ impl PeerId {
     /// # Errors
     /// [`WireError::Signature`] if it doesn't verify or is malleable (high s).
     pub fn verify_digest(&self, digest: &[u8; 32], signature: &[u8; 64]) -> Result<(), WireError> {
-        let signature = Signature::from_slice(signature).map_err(|_| WireError::Signature)?;
-        // spec/wire.md §3: a signature with a high s MUST be refused.
-        if signature.normalize_s() != signature {
-            return Err(WireError::Signature);
-        }
-        self.verifying_key().verify_prehash(digest, &signature).map_err(|_| WireError::Signature)
+        self.verifying_key().verify_digest(digest, signature)
     }
 
-    /// Whose signature this is, of the 65 bytes that [`Keypair::sign_digest_recoverable`] makes.
-    ///
-    /// Any digest and nearly any signature recover to some key: the result means something only
-    /// when it is compared with the key that was expected.
+    /// Whose signature this is, as [`VerifyingKey::recover`] has it.
     ///
     /// # Errors
-    /// [`WireError::Signature`] if it is of nobody, is malleable (high s), or ends in a byte other
-    /// than 27 and 28.
+    /// As for [`VerifyingKey::recover`].
     pub fn recover(digest: &[u8; 32], signature: &[u8; 65]) -> Result<Self, WireError> {
-        let key = recover(digest, signature)?;
-        Self::from_wire("public key", key.to_sec1_point(true).as_bytes())
+        VerifyingKey::recover(digest, signature).map(|key| key.peer_id())
+    }
+
+    pub(crate) fn of_key(key: &VerifyingKey) -> Self {
+        Self(key.to_compressed())
     }
 
     pub(crate) fn from_wire(field: &'static str, bytes: &[u8]) -> Result<Self, WireError> {
-        let array = <[u8; 33]>::try_from(bytes).map_err(|_| WireError::Length {
-            field,
-            expected: Bound::exactly(33),
-            got: bytes.len(),
-        })?;
-        // spec/wire.md §3.1: one key has one form; the library also reads SEC1's compact tag 05.
-        if !matches!(array[0], 2 | 3) {
-            return Err(WireError::Invalid { field, problem: "not a compressed point" });
-        }
-        VerifyingKey::from_sec1_bytes(&array)
-            .map_err(|_| WireError::Invalid { field, problem: "not a point on secp256k1" })?;
-        Ok(Self(array))
+        VerifyingKey::from_compressed(field, bytes).map(|key| key.peer_id())
     }
 
     pub(crate) fn to_wire(self) -> bytes::Bytes {
         bytes::Bytes::copy_from_slice(&self.0)
-    }
-
-    fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey::from_sec1_bytes(&self.0).expect("every constructor checked the point")
     }
 }
 
@@ -140,20 +125,12 @@ impl FromStr for PeerId {
 pub struct WalletAddress(pub [u8; 20]);
 
 impl WalletAddress {
-    /// Whose signature this is: as [`PeerId::recover`], and a contract's `ecrecover`, has it.
+    /// Whose signature this is: as [`VerifyingKey::recover`], and a contract's `ecrecover`, has it.
     ///
     /// # Errors
-    /// As for [`PeerId::recover`].
+    /// As for [`VerifyingKey::recover`].
     pub fn recover(digest: &[u8; 32], signature: &[u8; 65]) -> Result<Self, WireError> {
-        recover(digest, signature).map(|key| Self::from_key(&key))
-    }
-
-    fn from_key(key: &VerifyingKey) -> Self {
-        let point = key.to_sec1_point(false);
-        let hash = Keccak256::digest(&point.as_bytes()[1..]);
-        let mut address = [0; 20];
-        address.copy_from_slice(&hash[12..]);
-        Self(address)
+        VerifyingKey::recover(digest, signature).map(|key| key.wallet_address())
     }
 
     pub(crate) fn from_wire(field: &'static str, bytes: &[u8]) -> Result<Self, WireError> {
@@ -223,8 +200,7 @@ impl Keypair {
             field: "secret key",
             problem: "not a scalar of secp256k1",
         })?;
-        let point = signing.verifying_key().to_sec1_point(true);
-        let peer = PeerId::from_wire("public key", point.as_bytes())?;
+        let peer = VerifyingKey::of_signer(&signing).peer_id();
         Ok(Self { signing, peer })
     }
 
@@ -255,22 +231,6 @@ impl Keypair {
         bytes[64] = 27 + u8::from(recovery.is_y_odd());
         bytes
     }
-}
-
-/// The key that made a signature of 65 bytes.
-fn recover(digest: &[u8; 32], signature: &[u8; 65]) -> Result<VerifyingKey, WireError> {
-    let is_y_odd = match signature[64] {
-        27 => false,
-        28 => true,
-        _ => return Err(WireError::Signature),
-    };
-    let signature = Signature::from_slice(&signature[..64]).map_err(|_| WireError::Signature)?;
-    // spec/wire.md §3: a signature with a high s MUST be refused.
-    if signature.normalize_s() != signature {
-        return Err(WireError::Signature);
-    }
-    VerifyingKey::recover_from_prehash(digest, &signature, RecoveryId::new(is_y_odd, false))
-        .map_err(|_| WireError::Signature)
 }
 
 impl fmt::Debug for Keypair {

@@ -16,6 +16,7 @@ mod record;
 mod repeated;
 mod signed;
 mod time;
+mod verifying_key;
 mod version;
 
 pub use amount::Amount;
@@ -29,4 +30,5 @@ pub use message::Message;
 pub use record::{MasternodeRecord, ProviderRecord, RecordBundle, RecordEntry};
 pub use signed::{Signed, SignedBody, Verified};
 pub use time::{Instant, UnixTime};
+pub use verifying_key::VerifyingKey;
 pub use version::{ProtocolVersion, VersionRange};

@@ -195,11 +195,12 @@ impl Payee {
             if voucher.vault != info.vault {
                 return Err(PayeeError::UnknownVault { vault: voucher.vault });
             }
+            let mut account = Account::restored(info, &record);
             record
                 .signed
-                .verify(&domain, info.owner)
+                .verify_known(&domain, &mut account.owner)
                 .map_err(|error| PayeeError::Record(error.into()))?;
-            accounts.insert(info.vault, Account::restored(info, &record));
+            accounts.insert(info.vault, account);
         }
         Ok(Self { domain, address, policy, exposure, accounts, outputs: VecDeque::new() })
     }
@@ -299,24 +300,29 @@ impl Payee {
 
     fn voucher(&mut self, signed: SignedVoucher) {
         let vault = signed.voucher.vault;
-        let refused = match self.accounts.get(&vault) {
-            None => Some(Refusal::UnknownVault),
-            Some(account) => self.check(account, &signed).err(),
-        };
-        if let Some(refusal) = refused {
+        if let Err(refusal) = self.accept(&signed) {
             self.outputs.push_back(PayeeOutput::Refused { vault, refusal });
             return;
         }
-        let Some(account) = self.accounts.get_mut(&vault) else { return };
-        if account.newest == Some(signed) {
-            return;
-        }
-        account.newest = Some(signed);
-        account.served = account.served.max(signed.voucher.bytes);
         self.store(vault);
     }
 
     /// Cheap checks first, the signature last, and nothing changes before it.
+    fn accept(&mut self, signed: &SignedVoucher) -> Result<(), Refusal> {
+        let vault = signed.voucher.vault;
+        let account = self.accounts.get(&vault).ok_or(Refusal::UnknownVault)?;
+        self.check(account, signed)?;
+        let account = self.accounts.get_mut(&vault).ok_or(Refusal::UnknownVault)?;
+        if account.newest == Some(*signed) {
+            return Ok(());
+        }
+        signed.verify_known(&self.domain, &mut account.owner)?;
+        account.newest = Some(*signed);
+        account.served = account.served.max(signed.voucher.bytes);
+        Ok(())
+    }
+
+    /// All checks but that of the signature.
     fn check(&self, account: &Account, signed: &SignedVoucher) -> Result<(), Refusal> {
         let (voucher, info) = (&signed.voucher, &account.info);
         if voucher.payee != self.address {
@@ -346,7 +352,6 @@ impl Payee {
         if unredeemed > self.policy.unredeemed_max {
             return Err(Refusal::OverExposure { max: self.policy.unredeemed_max, got: unredeemed });
         }
-        signed.verify(&self.domain, info.owner)?;
         Ok(())
     }
 

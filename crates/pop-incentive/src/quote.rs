@@ -5,7 +5,9 @@ use pop_wire::{ContentId, Keypair, UnixTime, WalletAddress};
 use crate::fixed_layout::{Reader, Writer};
 use crate::limits::{QUOTE_BYTES, QUOTE_LIFE_S_MAX};
 use crate::rate::{Rate, Tariff, Tier};
-use crate::typed_data::{LedgerDomain, MoneySignature, SignatureError, StructHash};
+use crate::typed_data::{
+    LedgerDomain, MoneySignature, SignatureError, StructHash, TypeHash, keccak,
+};
 use crate::voucher::FormatError;
 
 /// An offer to serve a content at a price.
@@ -35,7 +37,8 @@ impl Quote {
 
     /// EIP-712's `hashStruct`.
     pub fn struct_hash(&self) -> [u8; 32] {
-        StructHash::new(Self::TYPE)
+        static TYPE_HASH: TypeHash = TypeHash::new(|| keccak(Quote::TYPE));
+        StructHash::of(*TYPE_HASH)
             .word(self.content.0)
             .address(self.payee)
             .amount(self.rate.amount())

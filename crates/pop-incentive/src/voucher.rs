@@ -6,7 +6,9 @@ use pop_wire::{Amount, Keypair, UnixTime, WalletAddress};
 use crate::fixed_layout::{Reader, Writer};
 use crate::ids::VaultId;
 use crate::limits::VOUCHER_BYTES;
-use crate::typed_data::{LedgerDomain, MoneySignature, SignatureError, StructHash};
+use crate::typed_data::{
+    KnownWallet, LedgerDomain, MoneySignature, SignatureError, StructHash, TypeHash, keccak,
+};
 
 /// A promise. Both numbers only ever grow, so the greatest voucher says all that the ones before
 /// it said, and one is all that a payee keeps.
@@ -31,7 +33,8 @@ impl Voucher {
 
     /// EIP-712's `hashStruct`.
     pub fn struct_hash(&self) -> [u8; 32] {
-        StructHash::new(Self::TYPE)
+        static TYPE_HASH: TypeHash = TypeHash::new(|| keccak(Voucher::TYPE));
+        StructHash::of(*TYPE_HASH)
             .word(self.vault.0)
             .address(self.payee)
             .uint(self.epoch.into())
@@ -72,6 +75,18 @@ impl SignedVoucher {
         owner: WalletAddress,
     ) -> Result<(), SignatureError> {
         self.signature.verify_address(&self.voucher.digest(domain), owner)
+    }
+
+    /// The same, by whoever takes many vouchers of one owner.
+    ///
+    /// # Errors
+    /// [`SignatureError`]: the sender's fault.
+    pub fn verify_known(
+        &self,
+        domain: &LedgerDomain,
+        owner: &mut KnownWallet,
+    ) -> Result<(), SignatureError> {
+        owner.verify(&self.voucher.digest(domain), &self.signature)
     }
 
     /// The bytes to send or store.

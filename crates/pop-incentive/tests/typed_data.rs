@@ -5,7 +5,9 @@
 
 use alloy_sol_types::{Eip712Domain, SolStruct, eip712_domain, sol};
 use pop_incentive::ids::VaultId;
-use pop_incentive::typed_data::{LedgerDomain, MoneySignature, SignatureError, StructHash};
+use pop_incentive::typed_data::{
+    KnownWallet, LedgerDomain, MoneySignature, SignatureError, StructHash,
+};
 use pop_incentive::voucher::Voucher;
 use pop_wire::{Amount, Keypair, WalletAddress};
 
@@ -174,6 +176,39 @@ fn a_signature_of_zeros_belongs_to_nobody() {
     bytes[64] = 27;
     let signature = MoneySignature::from_bytes(bytes).unwrap();
     assert_eq!(signature.signer(&[1; 32]), Err(SignatureError::NoSigner));
+}
+
+#[test]
+fn a_wallet_whose_key_is_known_is_judged_as_one_of_which_only_the_address_is() {
+    let (owner, stranger) = (keypair(3), keypair(4));
+    let address = owner.peer_id().wallet_address();
+    let mut known = KnownWallet::new(address);
+    let mut named = KnownWallet::from(owner.peer_id());
+    assert_eq!(named.address(), address);
+    let mut judged = [0, 0];
+    for byte in 0..40_u8 {
+        let digest = [byte; 32];
+        let signature = MoneySignature::sign(&owner, &digest);
+        let mut flipped = signature.to_bytes();
+        flipped[64] = 55 - flipped[64];
+        let mut other = signature.to_bytes();
+        other[usize::from(byte) % 32] ^= 1 << (byte % 8);
+        let signatures = [
+            MoneySignature::sign(&stranger, &digest),
+            MoneySignature::from_bytes(flipped).unwrap(),
+            MoneySignature::from_bytes(other).unwrap(),
+            MoneySignature::sign(&owner, &[byte + 1; 32]),
+            signature,
+        ];
+        for signature in signatures {
+            let expected = signature.verify_address(&digest, address);
+            assert_eq!(known.verify(&digest, &signature), expected);
+            assert_eq!(named.verify(&digest, &signature), expected);
+            assert_eq!(signature.verify_peer(&digest, owner.peer_id()), expected);
+            judged[usize::from(expected.is_ok())] += 1;
+        }
+    }
+    assert_eq!(judged, [160, 40]);
 }
 
 /// s becomes n - s: the twin that anybody can make, with the recovery byte that fits it.

@@ -10,7 +10,7 @@ use crate::ids::{BountyId, LoanId, LockId, PoolId, VaultId};
 use crate::ledger::codec::{DecodeError, Field, Reader};
 use crate::ledger::evidence::Evidence;
 use crate::ledger::note::SignedNote;
-use crate::typed_data::StructHash;
+use crate::typed_data::{StructHash, TypeHash, keccak};
 use crate::voucher::SignedVoucher;
 
 macro_rules! operations {
@@ -34,19 +34,25 @@ macro_rules! operations {
             /// EIP-712's `encodeType`.
             pub fn encoded_type(&self) -> String {
                 match self {
-                    $( Self::$name { .. } => [
-                        concat!(stringify!($name), "(address actor,uint64 nonce"),
-                        $( ",", <$type as Field>::TYPE, " ", stringify!($field), )*
-                        ")",
-                    ].concat(), )*
+                    $( Self::$name { .. } => encoded_type(
+                        stringify!($name),
+                        &[$( (<$type as Field>::TYPE, stringify!($field)), )*],
+                    ), )*
                 }
             }
 
             pub(crate) fn struct_hash(&self, actor: WalletAddress, nonce: u64) -> [u8; 32] {
-                let hash = StructHash::new(self.encoded_type().as_bytes());
-                let hash = hash.address(actor).uint(nonce.into());
+                let begin = |type_hash: &TypeHash| {
+                    StructHash::of(**type_hash).address(actor).uint(nonce.into())
+                };
                 match self {
-                    $( Self::$name { $( $field, )* } => hash$( .word($field.word()) )*.finish(), )*
+                    $( Self::$name { $( $field, )* } => {
+                        static TYPE_HASH: TypeHash = TypeHash::new(|| {
+                            let fields = [$( (<$type as Field>::TYPE, stringify!($field)), )*];
+                            keccak(encoded_type(stringify!($name), &fields).as_bytes())
+                        });
+                        begin(&TYPE_HASH)$( .word($field.word()) )*.finish()
+                    } )*
                 }
             }
 
@@ -68,6 +74,12 @@ macro_rules! operations {
             }
         }
     };
+}
+
+/// `Name(address actor,uint64 nonce,…)` with these fields.
+fn encoded_type(name: &str, fields: &[(&str, &str)]) -> String {
+    let fields = fields.iter().map(|(solidity, field)| format!(",{solidity} {field}"));
+    format!("{name}(address actor,uint64 nonce{})", fields.collect::<String>())
 }
 
 operations! {

@@ -7,12 +7,15 @@ use crate::limits::STEP_BYTES_MAX;
 use crate::rate::Meter;
 use crate::record::PayeeRecord;
 use crate::refusal::Refusal;
+use crate::typed_data::KnownWallet;
 use crate::voucher::{SignedVoucher, VaultInfo, Voucher};
 
 /// The payee's side of one payer.
 #[derive(Debug, Clone)]
 pub(super) struct Account {
     pub(super) info: VaultInfo,
+    /// Who signs; the key is known from its first voucher on.
+    pub(super) owner: KnownWallet,
     /// What is stored, and may be relied on.
     pub(super) stored: Option<SignedVoucher>,
     /// What is being stored.
@@ -38,6 +41,7 @@ impl Account {
     pub(super) fn new(info: VaultInfo) -> Self {
         Self {
             info,
+            owner: KnownWallet::new(info.owner),
             stored: None,
             storing: None,
             newest: None,

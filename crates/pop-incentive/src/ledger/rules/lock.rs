@@ -1,10 +1,11 @@
 //! Hash locks: money against the key of a content, both or neither.
 
-use pop_wire::{Amount, Digest, UnixTime, WalletAddress};
+use pop_wire::{Amount, Digest, Manifest, UnixTime, Verified, WalletAddress};
 
 use crate::ids::LockId;
 use crate::ledger::account::Account;
 use crate::ledger::names::{key_commitment, lock_id};
+use crate::ledger::operation::Operation;
 use crate::ledger::refusal::Refusal;
 use crate::ledger::state::{Call, LedgerState};
 
@@ -41,6 +42,45 @@ pub enum LockState {
     },
     /// Gone back.
     Refunded,
+}
+
+impl Operation {
+    /// Lock money for whoever published a content, against the key that its manifest commits to.
+    /// `index` tells the payer's locks apart; from `deadline` on the money goes back.
+    ///
+    /// Made of a verified manifest, so that a buyer can't lock against the key of anything else.
+    pub fn lock_for_key(
+        manifest: &Verified<Manifest>,
+        index: u64,
+        amount: Amount,
+        deadline: UnixTime,
+    ) -> Self {
+        Self::OpenLock {
+            index,
+            payee: manifest.publisher.wallet_address(),
+            amount,
+            salt: manifest.salt,
+            commitment: manifest.key_commitment,
+            deadline_s: deadline.0,
+        }
+    }
+}
+
+impl Lock {
+    /// Whether it pays the publisher of this content for the content's key. A publisher looks
+    /// before it claims: a claim shows the key to everybody, whatever the lock pays.
+    pub fn is_for_key_of(&self, manifest: &Verified<Manifest>) -> bool {
+        self.payee == manifest.publisher.wallet_address()
+            && (self.salt, self.commitment) == (manifest.salt, manifest.key_commitment)
+    }
+
+    /// The content key, once the money was claimed with it.
+    pub fn key(&self) -> Option<Digest> {
+        match self.state {
+            LockState::Claimed { key } => Some(key),
+            LockState::Open | LockState::Refunded => None,
+        }
+    }
 }
 
 impl LedgerState {

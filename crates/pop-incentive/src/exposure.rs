@@ -3,7 +3,7 @@
 
 use core::fmt;
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pop_wire::WalletAddress;
 
@@ -78,6 +78,8 @@ pub struct Exposure {
     peers: BTreeMap<WalletAddress, (IpPrefix, u64)>,
     prefixes: BTreeMap<IpPrefix, u64>,
     total: u64,
+    /// Peers that have left and owe what they still have.
+    gone: BTreeSet<WalletAddress>,
 }
 
 impl Exposure {
@@ -113,6 +115,7 @@ impl Exposure {
     /// A peer has left and owes so many bytes: these stay taken from its prefix's room, so that
     /// it gains nothing by coming back under another name. Zero gives everything back.
     pub fn keep(&mut self, peer: WalletAddress, bytes: u64) {
+        self.gone.remove(&peer);
         let Some((prefix, granted)) = self.peers.remove(&peer) else { return };
         self.total -= granted;
         let left = self.prefixes.remove(&prefix).map_or(0, |used| used - granted);
@@ -120,6 +123,15 @@ impl Exposure {
             self.prefixes.insert(prefix, left);
         }
         self.set(peer, prefix, bytes.min(granted));
+        if bytes > 0 {
+            self.gone.insert(peer);
+        }
+    }
+
+    /// Give back all that peers which have left still owe: called from time to time, so that they
+    /// can't take the room from others for ever. What can be lost is then bounded per such time.
+    pub fn forgive(&mut self) {
+        core::mem::take(&mut self.gone).into_iter().for_each(|peer| self.keep(peer, 0));
     }
 
     /// What this peer was given, in bytes.

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod ledger;
 pub mod lending;
 pub mod limits;
+pub mod message;
 pub mod negotiate;
 pub mod payee;
 pub mod payer;

@@ -7,11 +7,13 @@
 //! only once that is on disk, so a crash loses no money for which bytes were served.
 
 mod account;
+mod visitors;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use account::Account;
 use pop_wire::{Amount, WalletAddress};
+use visitors::Visitors;
 
 use crate::balance::Balance;
 use crate::exposure::{Exposure, ExposureBound, ExposureLimits, IpPrefix, step_bytes};
@@ -41,6 +43,27 @@ pub enum PayeeInput {
     /// The ledger says this of a vault. A new epoch voids the vouchers of the old one, which were
     /// to be redeemed before.
     Vault(VaultInfo),
+    /// Somebody came and asked for a quote; what it pays from is not known yet.
+    Visit {
+        /// Who.
+        payer: WalletAddress,
+        /// Where it is.
+        prefix: IpPrefix,
+    },
+    /// So many bytes more were sent to a visitor that has not said what it pays from.
+    VisitorServed {
+        /// Who.
+        payer: WalletAddress,
+        /// How many more.
+        bytes: u64,
+    },
+    /// A visitor has gone without saying what it pays from.
+    VisitorLeft {
+        /// Who.
+        payer: WalletAddress,
+    },
+    /// Forget what those who are gone owe, in the room that others may have: every hour, say.
+    Forgive,
     /// A payer came, or came back, or changes the tariff: it pays by this meter, whose tariff is
     /// that of our own valid quote, which the caller has looked up.
     Open {
@@ -104,6 +127,13 @@ pub enum PayeeOutput {
         /// Who pays.
         vault: VaultId,
         /// How many in all.
+        bytes: u64,
+    },
+    /// So many bytes may be served to a visitor, in all, before it says what it pays from.
+    VisitorAllowance {
+        /// Who.
+        payer: WalletAddress,
+        /// How many in all; none if it has an account already, or if there is no room.
         bytes: u64,
     },
     /// Redeem this voucher at the ledger, alone or with others, before the vault closes.
@@ -170,6 +200,7 @@ pub struct Payee {
     policy: PayeePolicy,
     exposure: Exposure,
     accounts: BTreeMap<VaultId, Account>,
+    visitors: Visitors,
     outputs: VecDeque<PayeeOutput>,
 }
 
@@ -202,7 +233,8 @@ impl Payee {
                 .map_err(|error| PayeeError::Record(error.into()))?;
             accounts.insert(info.vault, account);
         }
-        Ok(Self { domain, address, policy, exposure, accounts, outputs: VecDeque::new() })
+        let (visitors, outputs) = (Visitors::default(), VecDeque::new());
+        Ok(Self { domain, address, policy, exposure, accounts, visitors, outputs })
     }
 
     /// Take in what happened.
@@ -212,6 +244,20 @@ impl Payee {
     pub fn handle(&mut self, input: PayeeInput) -> Result<(), PayeeError> {
         match input {
             PayeeInput::Vault(info) => self.vault(info),
+            PayeeInput::Visit { payer, prefix } => {
+                self.visit(payer, prefix);
+                Ok(())
+            }
+            PayeeInput::VisitorServed { payer, bytes } => self.visitors.served(payer, bytes),
+            PayeeInput::VisitorLeft { payer } => {
+                self.exposure.keep(payer, self.visitors.left(payer));
+                Ok(())
+            }
+            PayeeInput::Forgive => {
+                self.exposure.forgive();
+                self.visitors.forgive();
+                Ok(())
+            }
             PayeeInput::Open { vault, meter, position, prefix } => {
                 self.open(vault, meter, position, prefix)
             }
@@ -278,6 +324,16 @@ impl Payee {
         self.allow(info.vault)
     }
 
+    /// The float before the ledger is asked about a vault, so that the first byte waits for nobody.
+    fn visit(&mut self, payer: WalletAddress, prefix: IpPrefix) {
+        let has_account = self.accounts.values().any(|account| account.info.owner == payer);
+        let bytes = match has_account || !self.visitors.may_come(payer) {
+            true => 0,
+            false => self.visitors.come(payer, self.exposure.grant(payer, prefix, 0)),
+        };
+        self.outputs.push_back(PayeeOutput::VisitorAllowance { payer, bytes });
+    }
+
     fn open(
         &mut self,
         vault: VaultId,
@@ -294,7 +350,10 @@ impl Payee {
         account.served = account.served.max(position.min(account.served_max()));
         let (owner, settled) = (account.info.owner, account.settled());
         let float = self.exposure.grant(owner, prefix, settled);
-        self.account(vault)?.float = float;
+        let served_before = self.visitors.settle(owner);
+        let account = self.account(vault)?;
+        account.served = account.served.saturating_add(served_before);
+        account.float = float;
         self.allow(vault)
     }
 

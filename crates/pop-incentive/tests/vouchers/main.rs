@@ -7,4 +7,5 @@ mod attacks;
 mod crashes;
 mod limits;
 mod streams;
+mod visitors;
 mod world;

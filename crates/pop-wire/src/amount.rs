@@ -1,4 +1,5 @@
 use core::fmt;
+use core::str::FromStr;
 
 use crate::{Bound, WireError};
 
@@ -66,6 +67,31 @@ impl fmt::Display for Amount {
     }
 }
 
+impl FromStr for Amount {
+    type Err = WireError;
+
+    /// Reads what is printed, with or without the unit: `250`, `1.5 POP`, exactly. Digits after the
+    /// 18th decimal, signs and exponents are refused.
+    fn from_str(text: &str) -> Result<Self, WireError> {
+        let invalid = |problem| WireError::Invalid { field: "amount", problem };
+        let number = text.strip_suffix("POP").map_or(text, str::trim_end);
+        let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+        let digits = |part: &str| {
+            !part.is_empty() && part.len() <= 39 && part.bytes().all(|it| it.is_ascii_digit())
+        };
+        if !digits(whole) || !digits(decimals) {
+            return Err(invalid("expected POP such as 250 or 1.5"));
+        }
+        if decimals.len() > 18 {
+            return Err(invalid("expected at most 18 decimals"));
+        }
+        let too_large = || invalid("more than an amount can be");
+        let whole = whole.parse().ok().and_then(|whole| Self::ONE_POP.checked_mul(whole));
+        let decimals = format!("{decimals:0<18}").parse().map(Self).map_err(|_| too_large())?;
+        whole.and_then(|whole| whole.checked_add(decimals)).ok_or_else(too_large)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +101,22 @@ mod tests {
         assert_eq!(Amount::ONE_POP.to_string(), "1 POP");
         assert_eq!(Amount::from_base_units(1_500_000_000_000_000_000).to_string(), "1.5 POP");
         assert_eq!(Amount::from_base_units(1).to_string(), "0.000000000000000001 POP");
+    }
+
+    #[test]
+    fn what_is_printed_is_read_back_to_the_last_unit() {
+        let most = Amount::from_base_units(u128::MAX);
+        for amount in [Amount::ZERO, Amount::from_base_units(1), Amount::ONE_POP, most] {
+            assert_eq!(amount.to_string().parse(), Ok(amount));
+        }
+        assert_eq!("1.5".parse(), Ok(Amount::from_base_units(1_500_000_000_000_000_000)));
+        assert_eq!("250POP".parse(), Ok(Amount::ONE_POP.checked_mul(250).unwrap()));
+        let over = "340282366920938463463.374607431768211456";
+        let wrong =
+            ["", "POP", "-1", "+1", "1e3", ".5", "1.", "1,5", "0.0000000000000000001", over];
+        for text in wrong {
+            assert!(text.parse::<Amount>().is_err(), "{text}");
+        }
     }
 
     #[test]

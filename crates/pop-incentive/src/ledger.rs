@@ -12,8 +12,10 @@ mod audit;
 mod books;
 mod codec;
 mod evidence;
+mod head;
 #[cfg(feature = "local-ledger")]
 mod journal;
+mod layout;
 pub mod limits;
 #[cfg(feature = "local-ledger")]
 mod local;
@@ -21,6 +23,7 @@ pub mod names;
 mod note;
 mod operation;
 mod parameters;
+pub mod protocol;
 mod refusal;
 mod rules;
 mod signed;
@@ -38,11 +41,12 @@ pub use audit::AuditError;
 pub use books::Record;
 pub use codec::DecodeError;
 pub use evidence::{EquivocationCheck, Evidence, no_equivocation_check};
+pub use head::Head;
 #[cfg(feature = "local-ledger")]
-pub use journal::{FileAnchor, Head, HeadAnchor, JournalError};
+pub use journal::{FileAnchor, HeadAnchor, JournalError};
 #[cfg(feature = "local-ledger")]
 pub use local::LocalLedger;
-pub use note::{LoanNote, SignedNote};
+pub use note::{LoanNote, OfferedNote, SignedNote};
 pub use operation::Operation;
 pub use parameters::LedgerParameters;
 pub use refusal::Refusal;

@@ -32,6 +32,38 @@ pub const EVIDENCE_VOUCHERS_MAX: usize = 4096;
 /// Sources that one negotiation weighs.
 pub const SOURCES_MAX: usize = 256;
 
+/// Operations of one request to a served ledger.
+pub const LEDGER_BATCH_MAX: usize = 64;
+
+/// Bytes of a request to a served ledger: room for an equivocation proof of 60 shards of the
+/// greatest length. A greater one is submitted where the ledger is.
+pub const LEDGER_REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of a served ledger's reply: a full batch of full redemptions with all their liens.
+pub const LEDGER_REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of a name in a refusal.
+pub const LEDGER_WORD_BYTES_MAX: usize = 64;
+
+/// Bytes of a request to a served ledger that cost one unit; a request costs one more. A voucher or
+/// a small operation, so a signature to check, is about this long.
+pub const LEDGER_UNIT_BYTES: u64 = 128;
+
+/// Units that one peer may ask of a served ledger at once.
+pub const LEDGER_PEER_BURST: u64 = 512;
+
+/// Units that a peer regains per second.
+pub const LEDGER_PEER_UNITS_PER_S: u64 = 128;
+
+/// Requests of one connection that a served ledger works on at once.
+pub const LEDGER_STREAMS_MAX: usize = 8;
+
+/// Requests that wait for a served ledger's disk.
+pub const LEDGER_QUEUE_MAX: usize = 256;
+
+/// Bytes of requests that are being received, over all peers, beyond the first 4 KiB of each.
+pub const LEDGER_INCOMING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Bytes of a signed voucher.
 pub const VOUCHER_BYTES: usize = 150;
 

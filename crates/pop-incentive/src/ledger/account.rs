@@ -3,7 +3,6 @@
 use pop_wire::{Amount, PeerId, WalletAddress};
 
 use crate::ids::{BountyId, LockId, PoolId, VaultId};
-#[cfg(feature = "local-ledger")]
 use crate::ledger::codec::{DecodeError, Field, Reader};
 
 /// A place where money is. The balances of all of them add up to zero: what [`Emission`] is below
@@ -58,7 +57,6 @@ pub struct Entry {
     pub amount: Amount,
 }
 
-#[cfg(feature = "local-ledger")]
 impl Account {
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         match self {
@@ -101,7 +99,6 @@ impl Account {
     }
 }
 
-#[cfg(feature = "local-ledger")]
 impl Entry {
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         self.debit.put(out);
@@ -118,7 +115,6 @@ impl Entry {
     }
 }
 
-#[cfg(feature = "local-ledger")]
 fn tagged(kind: u8, id: &impl Field, out: &mut Vec<u8>) {
     out.push(kind);
     id.put(out);

@@ -10,25 +10,13 @@ use pop_wire::{Digest, UnixTime};
 use crate::ledger::account::Entry;
 use crate::ledger::audit::AuditError;
 use crate::ledger::codec::{DecodeError, Field, Reader, put_length};
-use crate::ledger::limits::OPERATION_BYTES_MAX;
+use crate::ledger::head::Head;
+use crate::ledger::limits::{ENTRIES_MAX, OPERATION_BYTES_MAX};
 use crate::ledger::refusal::Refusal;
 use crate::ledger::signed::{Receipt, SignedOperation};
 
 const RECORD_CONTEXT: &str = "POP 2026 ledger record v1";
 const ANCHOR_CONTEXT: &str = "POP 2026 ledger anchor v1";
-
-/// Entries of one operation: four per voucher of a batch with all its liens would be more than
-/// any operation makes.
-const ENTRIES_MAX: usize = 4096;
-
-/// How long a journal is and how its last record hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// Number of records.
-    pub count: u64,
-    /// Hash of the last one; of the ledger's name if there is none.
-    pub hash: [u8; 32],
-}
 
 impl Head {
     /// Of an empty journal.

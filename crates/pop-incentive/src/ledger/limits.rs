@@ -3,6 +3,10 @@
 /// Bytes of an operation in the journal: room for an equivocation proof.
 pub const OPERATION_BYTES_MAX: usize = pop_wire::limits::EQUIVOCATION_PROOF_BYTES_MAX + 1024;
 
+/// Entries of one operation: four per voucher of a batch with all its liens would be more than
+/// any operation makes.
+pub const ENTRIES_MAX: usize = 4096;
+
 /// Vouchers that one operation redeems. Evidence of overspending may hold
 /// `EVIDENCE_VOUCHERS_MAX` of the crate's limits.
 pub const REDEEM_MAX: usize = 64;

@@ -12,7 +12,8 @@ use redb::{
 use crate::ids::{OperationId, VaultId};
 use crate::ledger::account::Account;
 use crate::ledger::books::Record;
-use crate::ledger::journal::{FileAnchor, Head, HeadAnchor, JournalError, JournalRecord};
+use crate::ledger::head::Head;
+use crate::ledger::journal::{FileAnchor, HeadAnchor, JournalError, JournalRecord};
 use crate::ledger::signed::{Receipt, SignedOperation};
 use crate::ledger::state::LedgerState;
 use crate::ledger::{Ledger, Refusal};

@@ -5,6 +5,7 @@ use pop_wire::{Amount, Keypair, UnixTime, WalletAddress};
 use crate::ids::LoanId;
 use crate::ledger::arithmetic::share_up;
 use crate::ledger::codec::{DecodeError, Field, Reader, word_of_bytes};
+use crate::ledger::layout;
 use crate::typed_data::{LedgerDomain, MoneySignature, SignatureError, StructHash};
 
 /// "I was served so much on credit, and will pay it back with interest." No money moves when it
@@ -54,6 +55,56 @@ impl LoanNote {
     /// One side's signature.
     pub fn sign(&self, domain: &LedgerDomain, keypair: &Keypair) -> MoneySignature {
         MoneySignature::sign(keypair, &domain.digest(&self.id().0))
+    }
+}
+
+/// A note that its borrower signed, on its way to the lender: 154 bytes, the byte 01 and the fields
+/// in the order of the note, then the signature (`spec/incentive.md` §12.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfferedNote {
+    /// The terms.
+    pub note: LoanNote,
+    /// The borrower's.
+    pub borrower: MoneySignature,
+}
+
+impl OfferedNote {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![1];
+        layout::Layout::put(&self.note, &mut out);
+        self.borrower.put(&mut out);
+        out
+    }
+
+    /// Read what [`encode`](Self::encode) wrote. Checks the form, not the signature.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: the fault of who sent the bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        match reader.array("offered note")? {
+            [1] => {}
+            [got] => return Err(DecodeError::Kind { field: "offered note", got }),
+        }
+        let note = layout::Layout::take(&mut reader)?;
+        let offered = Self { note, borrower: Field::take(&mut reader)? };
+        reader.finish()?;
+        Ok(offered)
+    }
+
+    /// The lender's agreement. Not before [`verify`](Self::verify).
+    pub fn countersign(&self, domain: &LedgerDomain, lender: &Keypair) -> SignedNote {
+        let signature = self.note.sign(domain, lender);
+        SignedNote { note: self.note, lender: signature, borrower: self.borrower }
+    }
+
+    /// Check that the borrower signed it for this ledger.
+    ///
+    /// # Errors
+    /// [`SignatureError`]: the sender's fault.
+    pub fn verify(&self, domain: &LedgerDomain) -> Result<(), SignatureError> {
+        self.borrower.verify_address(&domain.digest(&self.note.id().0), self.note.borrower)
     }
 }
 

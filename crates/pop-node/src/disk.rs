@@ -31,8 +31,9 @@ mod store;
 
 pub use column::{ColumnWriter, OpenedColumn};
 pub use directory::DirectoryLock;
+pub(crate) use directory::{create_private, write_once};
 pub use error::StoreError;
-pub use identity::{create_identity, load_identity};
+pub use identity::{create_identity, keep_identity, load_identity};
 pub use journal::{Publication, PublishJournal, SourceFile};
 pub use record::StoredShard;
 pub use store::ColumnStore;

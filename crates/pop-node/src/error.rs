@@ -7,6 +7,7 @@ use pop_erasure::{EncodeError, GeometryError, LinkError};
 use pop_wire::{ContentId, SegmentIndex, WireError};
 
 use crate::disk::StoreError;
+use crate::ledger::{LedgerClientError, LedgerFileError};
 use crate::settings::SettingsError;
 
 /// Why a verb or a call of [`Node`](crate::Node) failed.
@@ -19,6 +20,12 @@ pub enum NodeError {
     /// The disk refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ledger refused, or did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerClientError),
+    /// The ledger on this disk can't be created or opened.
+    #[error(transparent)]
+    LedgerFile(#[from] LedgerFileError),
     /// The link is no link.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -171,6 +178,8 @@ impl NodeError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_) => 78,
+            Self::Ledger(error) => error.exit_code(),
+            Self::LedgerFile(error) => error.exit_code(),
             Self::Link(_) | Self::KeyMissing | Self::WrongKey { .. } | Self::Range { .. } => 65,
             Self::InputChanged { .. } | Self::Geometry(_) | Self::Encode(_) => 65,
             Self::Input { .. } => 66,
@@ -196,6 +205,8 @@ impl NodeError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Settings(_) => "settings",
+            Self::Ledger(error) => error.code(),
+            Self::LedgerFile(error) => error.code(),
             Self::Store(error) if error.is_full() => "disk_full",
             Self::Store(_) => "store",
             Self::Link(_) => "bad_link",
@@ -228,6 +239,8 @@ impl NodeError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Ledger(error) => return error.hint(),
+            Self::LedgerFile(error) => return error.hint(),
             Self::Link(_) => {
                 "a link looks like pop:<52 characters>?k=<52 characters>; copy it whole"
             }

@@ -15,6 +15,7 @@ mod gateway;
 mod holdings;
 pub mod http;
 mod http_client;
+pub mod ledger;
 mod links;
 pub mod media;
 pub mod metrics;

@@ -1,5 +1,6 @@
 //! The task that owns the swarm, and the handle by which everything else talks to it.
 
+mod desk;
 mod driver;
 
 use libp2p::Multiaddr;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::NodeError;
+use crate::ledger::LedgerService;
 use crate::settings::Settings;
 use crate::transport::{self, Role};
 
@@ -73,17 +75,24 @@ enum Command {
         provider: Box<Verified<ProviderRecord>>,
     },
     AnnounceMasternode(Box<Verified<MasternodeRecord>>),
+    AskLedger {
+        peer: PeerId,
+        address: Multiaddr,
+        request: Vec<u8>,
+        reply: oneshot::Sender<Result<Vec<u8>, Unreachable>>,
+    },
 }
 
 impl Network {
-    /// Build the swarm, listen, and run it until `stop`.
+    /// Build the swarm, listen, and run it until `stop`. Peers ask `ledger`, if there is one.
     pub(crate) fn start(
         keypair: &Keypair,
         role: Role,
         settings: &Settings,
+        ledger: Option<LedgerService>,
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(Self, mpsc::Receiver<NetworkEvent>), NodeError> {
-        let mut swarm = transport::build(keypair, role, settings)?;
+        let mut swarm = transport::build(keypair, role, settings, ledger.is_some())?;
         if role == Role::Masternode {
             for address in &settings.listen {
                 swarm.listen_on(address.clone()).map_err(|error| NodeError::Listen {
@@ -96,7 +105,7 @@ impl Network {
         let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
         let (events, event_queue) = mpsc::channel(EVENTS_MAX);
         let (listening_sender, listening) = watch::channel(Vec::new());
-        let driver = driver::Driver::new(swarm, events, listening_sender);
+        let driver = driver::Driver::new(swarm, events, listening_sender, ledger);
         let (stop, running) = (stop.clone(), driver.run(command_queue));
         tasks.spawn(async move { stop.run_until_cancelled(running).await });
         Ok((Self { commands, listening }, event_queue))
@@ -144,6 +153,20 @@ impl Network {
     /// Announce that this node is a masternode.
     pub(crate) async fn announce_masternode(&self, record: Verified<MasternodeRecord>) {
         self.send(Command::AnnounceMasternode(Box::new(record))).await;
+    }
+
+    /// Send a request to the node that serves the ledger, dialling if need be; the bytes of its
+    /// reply.
+    pub(crate) async fn ask_ledger(
+        &self,
+        peer: PeerId,
+        address: Multiaddr,
+        request: Vec<u8>,
+    ) -> Result<Vec<u8>, Unreachable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::AskLedger { peer, address, request, reply }).await;
+        let gone = || Unreachable { peer, reason: "the node is shutting down".to_owned() };
+        answer.await.map_err(|_| gone())?
     }
 
     /// A command after the swarm's end is void: the node is going down anyway.

@@ -19,6 +19,7 @@ use crate::disk::ColumnStore;
 use crate::error::NodeError;
 use crate::fetch::OpenContents;
 use crate::gateway;
+use crate::ledger::{self, LedgerClient};
 use crate::network::{Network, NetworkEvent};
 use crate::serve::{Server, ServerEvent};
 use crate::settings::Settings;
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) directory: Directory,
     pub(crate) store: Option<ColumnStore>,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) ledger: Option<LedgerClient>,
     pub(crate) clock: Clock,
     pub(crate) contents: OpenContents,
     pub(crate) tasks: TaskTracker,
@@ -79,6 +81,9 @@ impl Node {
         }
         let node = Self::start(keypair, Role::Masternode, settings, Some(store)).await?;
         node.listening().await;
+        if node.inner.settings.serve_ledger {
+            ledger::tell_where(&node.inner.settings.data_dir, &node.addresses());
+        }
         Ok(node)
     }
 
@@ -100,7 +105,10 @@ impl Node {
         let stats = Arc::new(Stats::default());
         let stop = CancellationToken::new();
         let running = (&tasks, &stop);
-        let (network, events) = Network::start(&keypair, role, &settings, running)?;
+        let ledger = ledger::Where::find(&settings, role, running).await?;
+        let service = ledger.service();
+        let (network, events) = Network::start(&keypair, role, &settings, service, running)?;
+        let ledger = ledger.client(&network, &settings.data_dir, &stats);
         let serving = match &store {
             Some(store) => {
                 Some(Server::start(&settings, store.clone(), Arc::clone(&stats), running)?)
@@ -114,6 +122,7 @@ impl Node {
             directory: Directory::default(),
             store,
             stats,
+            ledger,
             clock: Clock::start(),
             contents: OpenContents::default(),
             tasks: tasks.clone(),
@@ -161,6 +170,12 @@ impl Node {
     #[must_use]
     pub fn stats(&self) -> Arc<Stats> {
         Arc::clone(&self.inner.stats)
+    }
+
+    /// The ledger that the settings name; `None` if they name none.
+    #[must_use]
+    pub fn ledger(&self) -> Option<LedgerClient> {
+        self.inner.ledger.clone()
     }
 
     /// Masternodes that this node has heard of.

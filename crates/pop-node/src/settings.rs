@@ -44,6 +44,10 @@ pub struct Settings {
     pub quota_bytes: u64,
     /// Wallet that owns this node and its collateral, if it is not the node's own.
     pub operator: Option<WalletAddress>,
+    /// The node that serves the ledger, ending in `/p2p/<peer id>`. Default: none.
+    pub ledger: Option<Multiaddr>,
+    /// Serve the ledger in the data directory to others, and use it. Default: off.
+    pub serve_ledger: bool,
     /// Exchange links open at once. Default: 1,024.
     pub links_max: u32,
     /// Shard payload held in memory for all peers that are being served, in bytes: the bound on
@@ -152,6 +156,8 @@ impl Default for Settings {
             http_connections_max: 512,
             quota_bytes: 10 << 30,
             operator: None,
+            ledger: None,
+            serve_ledger: false,
             links_max: 1024,
             serve_bytes_max: 64 << 20,
             fetch_bytes_max: 64 << 20,
@@ -235,6 +241,12 @@ impl Settings {
         }
         if self.serve_bytes_max < shard_bytes_max {
             return unusable("serve_bytes_max", "expected at least one shard of the largest size");
+        }
+        if self.ledger.as_ref().is_some_and(|it| crate::transport::split_peer(it).is_none()) {
+            return unusable("ledger", "expected an address that ends in /p2p/<peer id>");
+        }
+        if self.ledger.is_some() && self.serve_ledger {
+            return unusable("ledger", "this node serves its own: expected no other one");
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ pub struct Stats {
     fetched_bytes: AtomicU64,
     peer_faults: AtomicU64,
     segments_decoded: AtomicU64,
+    ledger_requests: AtomicU64,
 }
 
 impl Stats {
@@ -26,6 +27,16 @@ impl Stats {
 
     pub(crate) fn segment_decoded(&self) {
         add(&self.segments_decoded, 1);
+    }
+
+    pub(crate) fn asked_ledger(&self) {
+        add(&self.ledger_requests, 1);
+    }
+
+    /// Requests sent to the ledger, each attempt counted; those to one of this node's own too.
+    #[must_use]
+    pub fn ledger_requests(&self) -> u64 {
+        self.ledger_requests.load(Ordering::Relaxed)
     }
 
     /// Shard payload sent to peers, in bytes.

@@ -86,6 +86,8 @@ impl Node {
         metrics.read_counter("peer_faults", "Peers' breaches of protocol", None, faults);
         let decoded = read(Stats::segments_decoded);
         metrics.read_counter("segments_decoded", "Segments turned into plaintext", None, decoded);
+        let asked = read(Stats::ledger_requests);
+        metrics.read_counter("ledger_requests", "Requests sent to the ledger", None, asked);
         let inner = std::sync::Arc::downgrade(&self.inner);
         let known = move || {
             let known = inner.upgrade().map_or(0, |inner| inner.directory.alive().len());

@@ -10,7 +10,7 @@ use pop_wire::{Keypair, PeerId};
 use crate::clock;
 use crate::error::NodeError;
 use crate::settings::Settings;
-use crate::{muxer, tls};
+use crate::{ledger, muxer, tls};
 
 /// Version of POP's set of protocols, told in identify.
 const IDENTIFY_PROTOCOL: &str = "/pop/1";
@@ -32,6 +32,7 @@ pub(crate) struct Behaviours {
     ping: ping::Behaviour,
     pub(crate) dht: pop_dht::Behaviour,
     pub(crate) exchange: pop_exchange::libp2p::Behaviour,
+    pub(crate) ledger: ledger::Behaviour,
 }
 
 /// Whether a node serves, or only asks.
@@ -48,6 +49,7 @@ pub(crate) fn build(
     keypair: &Keypair,
     role: Role,
     settings: &Settings,
+    serves_ledger: bool,
 ) -> Result<Swarm<Behaviours>, NodeError> {
     let dht = dht_behaviour(keypair.peer_id(), role, settings)?;
     let limits = connection_limits::ConnectionLimits::default()
@@ -72,6 +74,7 @@ pub(crate) fn build(
                 ping: ping::Behaviour::default(),
                 dht,
                 exchange: pop_exchange::libp2p::Behaviour::default(),
+                ledger: ledger::behaviour(serves_ledger),
             }
         })
         .map_err(|error| listen_error("behaviour", &error))?

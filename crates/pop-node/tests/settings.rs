@@ -53,7 +53,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
          http_connections_max = 7\nquota_bytes = '2 TB'\noperator = '{operator}'\nlinks_max = 8\n\
          serve_bytes_max = '1 GiB'\nlink_credit_bytes = 1_000_000\n\
          fetch_bytes_max = '2 GiB'\nlog_format = 'json'\n\
-         diversity_exempt_loopback = true"
+         diversity_exempt_loopback = true\nledger = '{bootstrap}'\nserve_ledger = false"
     ));
     let environment = from_variables(&[
         ("POP_DATA_DIR", "/data"),
@@ -71,6 +71,8 @@ fn every_setting_can_be_set_from_all_three_sources() {
         ("POP_FETCH_BYTES_MAX", "2 GiB"),
         ("POP_LOG_FORMAT", "json"),
         ("POP_DIVERSITY_EXEMPT_LOOPBACK", "true"),
+        ("POP_LEDGER", &bootstrap),
+        ("POP_SERVE_LEDGER", "false"),
     ]);
     let flags = from_flags(&[
         "--data-dir=/data",
@@ -89,6 +91,8 @@ fn every_setting_can_be_set_from_all_three_sources() {
         "--fetch-bytes-max=2GiB",
         "--log-format=json",
         "--diversity-exempt-loopback",
+        &format!("--ledger={bootstrap}"),
+        "--serve-ledger=false",
     ]);
     let (file, environment, flags) = (file.unwrap(), environment.unwrap(), flags.unwrap());
     let none = Layer::default();
@@ -124,7 +128,8 @@ fn the_sample_file_says_what_the_defaults_say() {
     }
     // What is commented out is valid too.
     let all = Settings::sample_toml().replace("# data_dir", "data_dir");
-    from_file(&all.replace("# operator", "operator")).unwrap();
+    let all = all.replace("# operator", "operator").replace("# ledger", "ledger");
+    from_file(&all).unwrap();
 }
 
 #[test]
@@ -175,6 +180,9 @@ fn values_that_cannot_work_are_refused() {
         "serve_bytes_max = 1",
         "link_credit_bytes = 1",
         "fetch_bytes_max = 1",
+        "ledger = '/ip4/127.0.0.1/tcp/4700'",
+        "serve_ledger = true\nledger = '/ip4/127.0.0.1/tcp/1/p2p/\
+         16Uiu2HAm4DNbXEmsMmwkh2pTyjjBRQzBjzUTjVrcBrxr2ThDUEvc'",
     ] {
         let file = from_file(text).unwrap();
         let refused = Settings::resolve(&none, &none, &file).unwrap_err();

@@ -1,7 +1,8 @@
 //! Directories and files as the store needs them: private, locked, forced to the disk.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt as _};
 use std::path::Path;
 
 use super::StoreError;
@@ -43,7 +44,7 @@ impl DirectoryLock {
 
 /// Creates a directory, and those above it, that only the owner can enter. An existing one is
 /// left as it is.
-pub(super) fn create_private(directory: &Path) -> Result<(), StoreError> {
+pub(crate) fn create_private(directory: &Path) -> Result<(), StoreError> {
     DirBuilder::new()
         .recursive(true)
         .mode(DIRECTORY_MODE)
@@ -57,4 +58,19 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     File::open(directory)
         .and_then(|handle| handle.sync_all())
         .map_err(StoreError::io("sync", directory))
+}
+
+/// Writes a file that only the owner can read and that is never overwritten. A crash leaves all of
+/// it or nothing, and of two who write at once one wins: a whole file is made under another name,
+/// and giving it this one fails with [`io::ErrorKind::AlreadyExists`] if it is taken.
+pub(crate) fn write_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mode = std::fs::Permissions::from_mode(FILE_MODE);
+    let mut file =
+        tempfile::Builder::new().prefix(".new-").permissions(mode).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    File::open(folder)?.sync_all()
 }

@@ -1,15 +1,15 @@
 //! The node's secret key on disk: one line of hex that only the owner can read.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use pop_wire::Keypair;
 use zeroize::Zeroizing;
 
 use super::StoreError;
-use super::directory::{FILE_MODE, create_private, sync_directory};
+use super::directory::{create_private, write_once};
 use crate::clock;
 
 fn key_path(data_dir: &Path) -> PathBuf {
@@ -35,32 +35,30 @@ pub fn create_identity(data_dir: &Path) -> Result<Keypair, StoreError> {
             break keypair;
         }
     };
-    let mut line = Zeroizing::new(hex::encode(keypair.secret_bytes()));
-    line.push('\n');
-    // A crash must leave no half key, and a race of two `init`s one key: a whole file is made
-    // under another name, and a link to it fails if the name is taken.
-    let temporary = data_dir.join(format!("identity.key.{}", std::process::id()));
-    let written = write_private(&temporary, line.as_bytes())
-        .and_then(|()| std::fs::hard_link(&temporary, &path));
-    let removed = std::fs::remove_file(&temporary);
-    match written {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.exists() => {
-            Err(StoreError::IdentityExists { path })
-        }
-        Err(error) => Err(StoreError::io("write", &path)(error)),
-        Ok(()) => {
-            removed.map_err(StoreError::io("remove", &temporary))?;
-            sync_directory(data_dir)?;
-            Ok(keypair)
-        }
-    }
+    write_identity(data_dir, &keypair)?;
+    Ok(keypair)
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+/// Keeps `keypair` as the identity in `data_dir`: one that came out of a mnemonic.
+///
+/// # Errors
+///
+/// [`StoreError::IdentityExists`] when there is one: it is never overwritten.
+pub fn keep_identity(data_dir: &Path, keypair: &Keypair) -> Result<(), StoreError> {
+    create_private(data_dir)?;
+    write_identity(data_dir, keypair)
+}
+
+fn write_identity(data_dir: &Path, keypair: &Keypair) -> Result<(), StoreError> {
+    let path = key_path(data_dir);
+    let mut line = Zeroizing::new(hex::encode(keypair.secret_bytes()));
+    line.push('\n');
+    match write_once(&path, line.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(StoreError::IdentityExists { path })
+        }
+        written => written.map_err(StoreError::io("write", &path)),
+    }
 }
 
 /// Reads the identity in `data_dir`.

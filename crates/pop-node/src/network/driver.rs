@@ -8,8 +8,10 @@ use pop_dht::LookupId;
 use pop_exchange::libp2p::{ExchangeStream, OpenId};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::desk::LedgerDesk;
 use super::{Command, Finding, NetworkEvent, Unreachable};
 use crate::clock;
+use crate::ledger::LedgerService;
 use crate::transport::{Behaviours, BehavioursEvent, from_libp2p, to_libp2p};
 
 /// How often the DHT is told the time and sweeps.
@@ -25,6 +27,7 @@ pub(super) struct Driver {
     listening: watch::Sender<Vec<Multiaddr>>,
     openings: BTreeMap<OpenId, StreamReply>,
     lookups: BTreeMap<LookupId, mpsc::Sender<Finding>>,
+    ledger: LedgerDesk,
 }
 
 impl Driver {
@@ -32,8 +35,11 @@ impl Driver {
         swarm: Swarm<Behaviours>,
         events: mpsc::Sender<NetworkEvent>,
         listening: watch::Sender<Vec<Multiaddr>>,
+        ledger: Option<LedgerService>,
     ) -> Self {
-        Self { swarm, events, listening, openings: BTreeMap::new(), lookups: BTreeMap::new() }
+        let (openings, lookups) = (BTreeMap::new(), BTreeMap::new());
+        let ledger = LedgerDesk::new(ledger);
+        Self { swarm, events, listening, openings, lookups, ledger }
     }
 
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -45,6 +51,9 @@ impl Driver {
                     Some(command) => self.on_command(command),
                     None => return,
                 },
+                Some(answer) = self.ledger.next_answer() => {
+                    answer.send(&mut self.swarm.behaviour_mut().ledger);
+                }
                 _ = sweep.tick() => self.sweep(),
             }
         }
@@ -61,7 +70,7 @@ impl Driver {
     }
 
     fn on_command(&mut self, command: Command) {
-        let Behaviours { dht, exchange, .. } = self.swarm.behaviour_mut();
+        let Behaviours { dht, exchange, ledger, .. } = self.swarm.behaviour_mut();
         match command {
             Command::Open { peer, addresses, reply } => {
                 let opening = exchange.open(to_libp2p(&peer), addresses);
@@ -86,6 +95,9 @@ impl Driver {
                     tracing::warn!(%error, "masternode not announced");
                 }
             }
+            Command::AskLedger { peer, address, request, reply } => {
+                self.ledger.ask(ledger, (peer, address), request, reply);
+            }
         }
     }
 
@@ -93,6 +105,9 @@ impl Driver {
         match event {
             SwarmEvent::Behaviour(BehavioursEvent::Exchange(event)) => self.on_exchange(event),
             SwarmEvent::Behaviour(BehavioursEvent::Dht(event)) => self.on_dht(event),
+            SwarmEvent::Behaviour(BehavioursEvent::Ledger(event)) => {
+                self.ledger.on_event(&mut self.swarm.behaviour_mut().ledger, event);
+            }
             SwarmEvent::Behaviour(BehavioursEvent::Identify(event)) => self.on_identify(event),
             SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
                 let addresses = self.swarm.listeners().cloned().collect();

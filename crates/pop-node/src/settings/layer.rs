@@ -46,6 +46,12 @@ pub struct Layer {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(deserialize_with = "value::text")]
     pub operator: Option<WalletAddress>,
+    /// Node that serves the ledger
+    #[arg(long, value_name = "MULTIADDR")]
+    pub ledger: Option<Multiaddr>,
+    /// Serve the ledger in the data directory to others
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub serve_ledger: Option<bool>,
     /// Exchange links open at once
     #[arg(long, value_name = "COUNT")]
     pub links_max: Option<u32>,
@@ -78,6 +84,7 @@ impl Layer {
         "http_connections_max",
         "http_hosts",
         "http_listen",
+        "ledger",
         "link_credit_bytes",
         "links_max",
         "listen",
@@ -85,6 +92,7 @@ impl Layer {
         "operator",
         "quota_bytes",
         "serve_bytes_max",
+        "serve_ledger",
     ];
 
     /// Reads a settings file's text; `path` is for the messages.
@@ -132,6 +140,8 @@ impl Layer {
             http_connections_max: variables.one("POP_HTTP_CONNECTIONS_MAX")?,
             quota_bytes: variables.one("POP_QUOTA_BYTES")?,
             operator: variables.one("POP_OPERATOR")?,
+            ledger: variables.one("POP_LEDGER")?,
+            serve_ledger: variables.one("POP_SERVE_LEDGER")?,
             links_max: variables.one("POP_LINKS_MAX")?,
             serve_bytes_max: variables.one("POP_SERVE_BYTES_MAX")?,
             fetch_bytes_max: variables.one("POP_FETCH_BYTES_MAX")?,
@@ -164,6 +174,8 @@ impl Layer {
         let quota_bytes = self.quota_bytes.map(|size| size.0);
         put("quota_bytes", set(&quota_bytes, &mut settings.quota_bytes));
         put("operator", set(&self.operator.map(Some), &mut settings.operator));
+        put("ledger", set(&self.ledger.clone().map(Some), &mut settings.ledger));
+        put("serve_ledger", set(&self.serve_ledger, &mut settings.serve_ledger));
         put("links_max", set(&self.links_max, &mut settings.links_max));
         let fetch_bytes_max = self.fetch_bytes_max.map(|size| size.0);
         put("fetch_bytes_max", set(&fetch_bytes_max, &mut settings.fetch_bytes_max));

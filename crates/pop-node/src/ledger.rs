@@ -1,4 +1,4 @@
-//! The ledger in a node: kept and served by one, asked by all (`spec/incentive.md` §12 and §13).
+//! The ledger in a node: kept and served by one, asked by all (`spec/incentive.md` §12).
 //!
 //! ```text
 //!  LedgerClient --+--> LedgerService --> LocalLedger, on a thread of its own

@@ -1,5 +1,5 @@
 //! What is asked of a ledger that somebody else serves, and what it answers
-//! (`spec/incentive.md` §13). Bytes to values and back; who carries them is another's business.
+//! (`spec/incentive.md` §12.12). Bytes to values and back; who carries them is another's business.
 
 mod refused;
 

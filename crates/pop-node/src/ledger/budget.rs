@@ -1,4 +1,4 @@
-//! How much each peer may ask of a served ledger (`spec/incentive.md` §13.3).
+//! How much each peer may ask of a served ledger (`spec/incentive.md` §12.14).
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ impl Budgets {
     /// Whether a peer may ask a request of so many bytes now. It is charged if it may.
     pub(crate) fn take(&mut self, now: Instant, peer: PeerId, request_bytes: usize) -> bool {
         let spent = self.spent.get(&peer).map_or(0, |spent| spent.now(now));
-        // spec/incentive.md §13.3: a peer whose budget is used up MUST get "busy".
+        // spec/incentive.md §12.14: a peer whose budget is used up MUST get "busy".
         if spent >= LEDGER_PEER_BURST {
             return false;
         }

@@ -1,4 +1,4 @@
-//! `/pop/ledger/1`: how requests and replies travel between two nodes (`spec/incentive.md` §13.1).
+//! `/pop/ledger/1`: how requests and replies travel between two nodes (`spec/incentive.md` §12.12).
 
 use std::io;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl LedgerCodec {
         let mut length = [0; 4];
         io.read_exact(&mut length).await?;
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-        // spec/incentive.md §13.1: a length over the limit MUST be refused before it is read.
+        // spec/incentive.md §12.12: a length over the limit MUST be refused before it is read.
         if length > max {
             let problem = format!("expected a frame of at most {max} bytes, got {length}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));

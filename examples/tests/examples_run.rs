@@ -38,3 +38,18 @@ fn exchange_over_tcp() {
 fn erasure_only() {
     run("erasure_only", &[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
 }
+
+#[test]
+fn pay_per_shard() {
+    run("pay_per_shard", &["2"]);
+}
+
+#[test]
+fn seed_pool_epoch() {
+    run("seed_pool_epoch", &[]);
+}
+
+#[test]
+fn ledger_only() {
+    run("ledger_only", &[]);
+}

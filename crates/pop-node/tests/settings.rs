@@ -43,7 +43,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
 
 #[test]
 fn every_setting_can_be_set_from_all_three_sources() {
-    let peer = "16Uiu2HAm4DNbXEmsMmwkh2pTyjjBRQzBjzUTjVrcBrxr2ThDUEvc";
+    let peer = pop_wire::Keypair::from_secret_bytes(&[1; 32]).unwrap().peer_id();
     let bootstrap = format!("/ip4/192.0.2.1/tcp/4700/p2p/{peer}");
     let operator = "0x00000000000000000000000000000000000000ff";
     let file = from_file(&format!(
@@ -129,7 +129,7 @@ fn the_sample_file_says_what_the_defaults_say() {
     // What is commented out is valid too.
     let all = Settings::sample_toml().replace("# data_dir", "data_dir");
     let all = all.replace("# operator", "operator").replace("# ledger", "ledger");
-    from_file(&all).unwrap();
+    Settings::resolve(&none, &none, &from_file(&all).unwrap()).unwrap();
 }
 
 #[test]

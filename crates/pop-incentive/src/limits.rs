@@ -84,3 +84,9 @@ pub const LENT_LOAN_BYTES: usize = 134;
 
 /// Masternodes that one epoch's rewards are computed for.
 pub const REWARD_NODES_MAX: usize = 65_536;
+
+/// Times the base rate that a holder asks at most, however few columns are left.
+pub const SCARCITY_FACTOR_MAX: u64 = 4;
+
+/// Contents that one plan chooses from.
+pub const PLAN_CANDIDATES_MAX: usize = 65_536;

@@ -106,19 +106,35 @@ impl RewardPolicy {
         let least = u128::from(asked) * u128::from(self.pass_min_bps);
         let enough = u128::from(passed) * u128::from(WHOLE_BPS) >= least;
         let sound = asked >= self.asked_min.max(1) && passed <= asked && enough;
-        if !sound || audit.proven_wrong || audit.stake < self.stake_min {
+        if !sound || audit.proven_wrong {
             return 0;
         }
         let held = u128::from(audit.assigned_bytes) * u128::from(passed) / u128::from(asked);
-        let pop = Amount::ONE_POP.base_units();
-        match portion(audit.stake, self.bytes_per_pop.into(), pop) {
-            Some(staked) => held.min(staked.base_units()),
-            None => held,
+        self.covered(held, audit.stake)
+    }
+
+    /// Of so many bytes, those that a stake stands for.
+    pub(crate) fn covered(&self, bytes: u128, stake: Amount) -> u128 {
+        if stake < self.stake_min {
+            return 0;
+        }
+        match portion(stake, self.bytes_per_pop.into(), Amount::ONE_POP.base_units()) {
+            Some(staked) => bytes.min(staked.base_units()),
+            None => bytes,
         }
     }
 
-    fn most(&self, stake: Amount) -> Option<Amount> {
-        portion(stake, self.yield_max_bps.into(), WHOLE_BPS.into())
+    /// What a weight among all weights gets in an epoch. `None` if it doesn't fit.
+    pub(crate) fn payment(
+        &self,
+        epoch: u64,
+        (weight, total): (u128, u128),
+        stake: Amount,
+    ) -> Option<Amount> {
+        let Some(share) = portion(self.schedule.budget(epoch), weight, total) else {
+            return Some(Amount::ZERO);
+        };
+        Some(share.min(portion(stake, self.yield_max_bps.into(), WHOLE_BPS.into())?))
     }
 }
 
@@ -189,13 +205,12 @@ pub fn rewards(
     if !audits.is_sorted_by(|one, next| one.operator < next.operator) {
         return Err(RewardError::Order);
     }
-    let budget = policy.schedule.budget(epoch);
     // At most 2^16 weights below 2^64 each.
     let total: u128 = audits.iter().map(|audit| policy.weight(audit)).sum();
     let mut payments = BTreeMap::<WalletAddress, Amount>::new();
     for audit in audits {
-        let Some(share) = portion(budget, policy.weight(audit), total) else { continue };
-        let share = share.min(policy.most(audit.stake).ok_or(RewardError::Overflow)?);
+        let share = policy.payment(epoch, (policy.weight(audit), total), audit.stake);
+        let share = share.ok_or(RewardError::Overflow)?;
         let sum = payments.entry(audit.owner).or_default();
         *sum = sum.checked_add(share).ok_or(RewardError::Overflow)?;
     }

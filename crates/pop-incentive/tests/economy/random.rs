@@ -27,6 +27,16 @@ impl Random {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
+
+    /// As [`below`](Self::below), of another type.
+    pub(crate) fn index(&mut self, bound: usize) -> usize {
+        usize::try_from(self.below(bound.try_into().unwrap())).unwrap()
+    }
+
+    /// As [`below`](Self::below), of another type.
+    pub(crate) fn draw(&mut self, bound: u16) -> u16 {
+        u16::try_from(self.below(bound.into())).unwrap()
+    }
 }
 
 /// How many seeds: `POP_SIM_SEEDS`, or so many.

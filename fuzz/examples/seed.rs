@@ -11,8 +11,8 @@ use pop_fuzz::sample::Sample;
 use pop_incentive::wallet::{Keystore, Mnemonic, Passphrase, ScryptParameters};
 use pop_wire::message::{
     Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, OpenColumn, Peers, PutShard, Refusal, RefusalReason, SealColumn,
-    Shard,
+    Holdings, ManifestReply, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
+    SealColumn, Shard,
 };
 use pop_wire::{
     ColumnIndex, ColumnSet, EquivocationEvidence, EvidenceShard, Manifest, MasternodeRecord,
@@ -110,6 +110,7 @@ fn messages(sample: &Sample) -> Result<Vec<Message>, Failure> {
         Message::ColumnReply(ColumnReply { id, state, next_segment: SegmentIndex(4) }),
         Message::GetPeers(GetPeers { id }),
         Message::Peers(Peers { id, masternodes: vec![masternode] }),
+        Message::Payment(Payment { body: Bytes::from_static(b"a voucher") }),
     ])
 }
 

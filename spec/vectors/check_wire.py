@@ -107,6 +107,7 @@ MESSAGES = {
     14: ("column_reply", {1: ID, 2: ("state", "number"), 3: ("next_segment", "number")}),
     15: ("get_peers", {1: ID}),
     16: ("peers", {1: ID, 2: ("masternodes", "list")}),
+    17: ("payment", {1: ("body", "bytes")}),
 }
 EMPTY = {"number": 0, "text": "", "list": [], "set": []}
 
@@ -375,6 +376,8 @@ def open_message(data):
         need(message["state"] in (1, 2) and message["next_segment"] <= SEGMENTS_MAX, "reply")
     if name == "peers":
         need(len(message["masternodes"]) <= 64, "masternodes")
+    if name == "payment":
+        need(1 <= len(message["body"]) // 2 <= 1024, "payment")
     for carried in [message.get("manifest")] + message.get("masternodes", []):
         if carried is not None:
             open_envelope(bytes.fromhex(carried))

@@ -61,6 +61,9 @@ pub const AGENT_BYTES_MAX: usize = 64;
 /// Credit that one message may grant.
 pub const CREDIT_BYTES_MAX: u64 = 1 << 30;
 
+/// Bytes of the body of one payment message; at least 1.
+pub const PAYMENT_BODY_BYTES_MAX: usize = 1024;
+
 /// Bytes of an equivocation proof: k shards with their paths, and room to spare.
 pub const EQUIVOCATION_PROOF_BYTES_MAX: usize =
     (TOTAL_SHARDS_MAX as usize + 1) * (SHARD_BYTES_MAX + 512) + 8 * 1024;

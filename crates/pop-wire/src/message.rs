@@ -3,11 +3,13 @@
 mod column;
 mod hello;
 mod lookup;
+mod payment;
 mod shard;
 
 pub use column::{ColumnReply, ColumnState, OpenColumn, PutShard, SealColumn};
 pub use hello::{Credit, Hello};
 pub use lookup::{GetHoldings, GetManifest, GetPeers, Holdings, ManifestReply, Peers};
+pub use payment::Payment;
 pub use shard::{Cancel, GetShard, Refusal, RefusalReason, Shard};
 
 use bytes::{Bytes, BytesMut};
@@ -55,6 +57,8 @@ pub enum Message {
     GetPeers(GetPeers),
     /// Masternodes.
     Peers(Peers),
+    /// Something about money, either way.
+    Payment(Payment),
 }
 
 impl Message {
@@ -85,6 +89,7 @@ impl Message {
             Kind::ColumnReply(m) => Self::ColumnReply(ColumnReply::from_proto(&m)?),
             Kind::GetPeers(m) => Self::GetPeers(GetPeers { id: RequestId(m.id) }),
             Kind::Peers(m) => Self::Peers(Peers::from_proto(m)?),
+            Kind::Payment(m) => Self::Payment(Payment::from_proto(m)?),
         })
     }
 
@@ -130,6 +135,7 @@ impl Message {
             Self::ColumnReply(m) => Kind::ColumnReply(m.to_proto()),
             Self::GetPeers(m) => Kind::GetPeers(proto::GetPeers { id: m.id.0 }),
             Self::Peers(m) => Kind::Peers(m.to_proto()),
+            Self::Payment(m) => Kind::Payment(m.to_proto()),
         };
         proto::ExchangeMessage { kind: Some(kind) }
     }

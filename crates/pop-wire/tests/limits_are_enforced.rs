@@ -42,7 +42,8 @@ fn field_of(error: &WireError) -> &'static str {
 
 /// Protobuf field with a length-delimited value.
 fn put_bytes(out: &mut BytesMut, field: u8, value: &[u8]) {
-    out.put_u8(field << 3 | 2);
+    let mut key = unsigned_varint::encode::u32_buffer();
+    out.put_slice(unsigned_varint::encode::u32(u32::from(field) << 3 | 2, &mut key));
     let mut length = unsigned_varint::encode::usize_buffer();
     out.put_slice(unsigned_varint::encode::usize(value.len(), &mut length));
     out.put_slice(value);
@@ -153,7 +154,7 @@ fn unknown_fields_in_a_signed_body_are_refused() {
 #[test]
 fn messages_out_of_range_are_refused_by_field() {
     type Fill = fn(&mut BytesMut);
-    let cases: [(&str, u8, Fill); 12] = [
+    let cases: [(&str, u8, Fill); 14] = [
         ("hello.agent", 1, |m| {
             put_number(m, 1, 1);
             put_number(m, 2, 1);
@@ -182,6 +183,8 @@ fn messages_out_of_range_are_refused_by_field() {
         }),
         ("shard.payload", 4, |m| put_number(m, 1, 5)),
         ("put_shard.payload", 12, |m| put_bytes(m, 5, &vec![0; limits::SHARD_BYTES_MAX + 1])),
+        ("payment.body", 17, |_| {}),
+        ("payment.body", 17, |m| put_bytes(m, 1, &[0; limits::PAYMENT_BODY_BYTES_MAX + 1])),
     ];
     for (field, kind, fill) in cases {
         let mut inner = BytesMut::new();

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use pop_wire::message::{
     Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, Message, OpenColumn, Peers, PutShard, Refusal, RefusalReason,
+    Holdings, ManifestReply, Message, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
     SealColumn, Shard,
 };
 use pop_wire::{
@@ -157,6 +157,8 @@ fn transfer() -> impl Strategy<Value = Message> {
         ),
         (id.clone(), any::<u64>())
             .prop_map(|(id, received_bytes)| Message::Cancel(Cancel { id, received_bytes })),
+        vec(any::<u8>(), 1..=limits::PAYMENT_BODY_BYTES_MAX)
+            .prop_map(|body| Message::Payment(Payment { body: body.into() })),
         (id, refusal_reason(), any::<u32>()).prop_map(|(id, reason, retry_after_ms)| {
             Message::Refusal(Refusal { id, reason, retry_after_ms })
         }),

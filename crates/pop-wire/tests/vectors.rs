@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use data_encoding::HEXLOWER;
 use pop_wire::message::{
     Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, Message, OpenColumn, Peers, PutShard, Refusal, RefusalReason,
+    Holdings, ManifestReply, Message, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
     SealColumn, Shard,
 };
 use pop_wire::{
@@ -217,6 +217,7 @@ fn transfer(kind: &str, it: &Value) -> Option<Message> {
             content_path: path(&it["content_path"]),
             payload: bytes(&it["payload"]),
         }),
+        "payment" => Message::Payment(Payment { body: bytes(&it["body"]) }),
         "seal_column" => Message::SealColumn(SealColumn { id: id() }),
         "column_reply" => {
             assert_eq!(it["state"], 2);
@@ -265,7 +266,7 @@ fn every_message_has_this_frame() {
     }
     let mut numbers: Vec<u64> = frames.iter().map(|it| number(&it["number"])).collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, (1..=16).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=17).collect::<Vec<_>>());
 }
 
 #[test]

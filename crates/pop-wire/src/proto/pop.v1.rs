@@ -148,7 +148,7 @@ pub struct RecordBundle {
 pub struct ExchangeMessage {
     #[prost(
         oneof = "exchange_message::Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17"
     )]
     pub kind: ::core::option::Option<exchange_message::Kind>,
 }
@@ -188,6 +188,8 @@ pub mod exchange_message {
         GetPeers(super::GetPeers),
         #[prost(message, tag = "16")]
         Peers(super::Peers),
+        #[prost(message, tag = "17")]
+        Payment(super::Payment),
     }
 }
 /// First message each way. Nothing else may precede it.
@@ -339,4 +341,10 @@ pub struct Peers {
     /// SignedEnvelope of MasternodeBody
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub masternodes: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// A payment or a step towards one, either way. What is in it is not of the exchange.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Payment {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub body: ::prost::bytes::Bytes,
 }

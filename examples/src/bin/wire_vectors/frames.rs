@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use pop_wire::message::{
     Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, OpenColumn, Peers, PutShard, Refusal, RefusalReason, SealColumn,
-    Shard,
+    Holdings, ManifestReply, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
+    SealColumn, Shard,
 };
 use pop_wire::{
     ColumnIndex, Digest, Keypair, Message, ProtocolVersion, RequestId, SegmentIndex, VersionRange,
@@ -156,6 +156,12 @@ fn questions(keypair: &Keypair) -> Vec<Described> {
             "peers",
             Message::Peers(Peers { id, masternodes: vec![record.clone()] }),
             json!({ "id": 1, "masternodes": [hex::encode(record.encode())] }),
+        ),
+        (
+            17,
+            "payment",
+            Message::Payment(Payment { body: Bytes::from_static(&[1, 2, 3]) }),
+            json!({ "body": "010203" }),
         ),
     ]
 }

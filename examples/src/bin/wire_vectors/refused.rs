@@ -82,7 +82,7 @@ fn messages() -> Vec<Case> {
     let unsigned = new().bytes(1, &[1]).bytes(2, &[1; 63]).0;
     vec![
         ("message", "no kind", Vec::new()),
-        ("message", "only a kind that does not exist", new().message(17)),
+        ("message", "only a kind that does not exist", new().message(18)),
         ("message", "cut off", vec![0x12, 0x04, 0x08, 0x80]),
         ("message", "version 0", new().number(2, 1).message(1)),
         ("message", "versions upside down", new().number(1, 2).number(2, 1).message(1)),
@@ -118,6 +118,10 @@ fn messages() -> Vec<Case> {
             new().number(2, 1).number(3, limits::SEGMENTS_MAX + 1).message(14)
         }),
         ("message", "65 masternodes", peers.message(16)),
+        ("message", "payment of nothing", new().message(17)),
+        ("message", "payment of 1025 bytes", {
+            new().bytes(1, &[0; limits::PAYMENT_BODY_BYTES_MAX + 1]).message(17)
+        }),
     ]
 }
 

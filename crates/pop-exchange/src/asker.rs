@@ -248,7 +248,8 @@ impl Asker {
             Message::Holdings(holdings) => holdings.id,
             Message::Peers(peers) => peers.id,
             Message::Refusal(refusal) => refusal.id,
-            Message::Credit(_) => return Ok(()),
+            // Nothing is bought or sold here; who tries is not at fault.
+            Message::Credit(_) | Message::Payment(_) => return Ok(()),
             _ => return Err(Fault::Unexpected { got }),
         };
         let asked = link.asked.get(&id).copied();

@@ -48,6 +48,9 @@ pub struct ProviderConfig {
     /// Payload that a peer may take before the shell grants more with
     /// [`Input::Allowance`](crate::provider::Input::Allowance), in bytes; `u64::MAX` for free.
     pub allowance_bytes: u64,
+    /// How long requests wait for allowance before they are refused as *payment due*, in
+    /// milliseconds, and how long a peer is then to wait. Long enough for a payment on its way.
+    pub payment_wait_ms_max: u64,
 }
 
 impl Default for ProviderConfig {
@@ -62,6 +65,7 @@ impl Default for ProviderConfig {
             uploads_max: 64,
             upload_window_bytes: 1024 * 1024,
             allowance_bytes: u64::MAX,
+            payment_wait_ms_max: 2_000,
         }
     }
 }
@@ -109,6 +113,10 @@ pub struct FetcherConfig {
     pub strikes_max: u64,
     /// How long a source is left alone, in milliseconds.
     pub rest_ms: u64,
+    /// Say what is asked for ([`Output::Asked`](crate::fetcher::Output::Asked)) and what came
+    /// ([`Output::Received`](crate::fetcher::Output::Received)), for whoever pays. Shards that
+    /// come too late are verified then too, which costs their hashing.
+    pub accounts: bool,
 }
 
 impl Default for FetcherConfig {
@@ -124,6 +132,7 @@ impl Default for FetcherConfig {
             viewer_no_progress_ms: 2_000,
             strikes_max: 3,
             rest_ms: 60_000,
+            accounts: false,
         }
     }
 }

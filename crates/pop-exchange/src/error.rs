@@ -49,6 +49,20 @@ pub enum Error {
         /// Messages reported.
         got: usize,
     },
+    /// A payment message is empty or too long.
+    #[error("expected a payment of 1 to {max} bytes, got {got}")]
+    PaymentLength {
+        /// Limit in bytes.
+        max: usize,
+        /// Bytes handed in.
+        got: usize,
+    },
+    /// The other side of the link has not said hello yet.
+    #[error("{link}: expected a hello first")]
+    NotGreeted {
+        /// The link.
+        link: LinkId,
+    },
     /// A setting is out of range.
     #[error("{field}: expected {expected}, got {got}")]
     Setting {

@@ -38,7 +38,7 @@ impl From<&VerifiedShard> for ShardWithProof {
     }
 }
 
-/// The rule that a peer broke. Its link is closed; `spec/exchange.md` §10 lists the rules.
+/// The rule that a peer broke. Its link is closed; `spec/exchange.md` §11 lists the rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -141,5 +141,11 @@ pub enum Fault {
     Flood {
         /// Limit in messages.
         max: usize,
+    },
+    /// It sent more payment messages than time and payload allow.
+    #[error("expected at most {burst} payment messages at once")]
+    PaymentFlood {
+        /// Messages that are allowed without any payload.
+        burst: u64,
     },
 }

@@ -30,6 +30,7 @@ use crate::assembly::{Ranges, Segment};
 use crate::config::check_introduction;
 use crate::greeting::Greeting;
 use crate::limits::{LIARS_MAX, SOURCES_MAX, TICK_MS};
+use crate::payment;
 use crate::schedule::ResponseTime;
 use crate::source::Source;
 use crate::{Error, Fault, LinkId};
@@ -63,8 +64,8 @@ pub struct Fetcher {
     sources: BTreeMap<LinkId, Source>,
     liars: VecDeque<PeerId>,
     flights: BTreeMap<RequestId, Flight>,
-    /// Cancelled and not answered yet: where, and how many bytes.
-    cancelled: BTreeMap<RequestId, (LinkId, u64)>,
+    /// Cancelled and not answered yet.
+    cancelled: BTreeMap<RequestId, Flight>,
     next_id: u64,
     wanted: Range<u64>,
     first_deadline: Option<Instant>,
@@ -162,6 +163,16 @@ impl Fetcher {
                 self.done.remove(segment.0);
                 self.look_again_at(segment.0);
             }
+            Input::Payment { link, body } => {
+                if let Some(source) = self.sources.get(&link) {
+                    let message = payment::message(link, source.greeting.is_agreed(), body)?;
+                    self.outputs.push_back(Output::Send { link, message });
+                }
+            }
+            Input::Price { peer, price_rank } => {
+                let of_peer = self.sources.values_mut().filter(|source| source.peer == peer);
+                of_peer.for_each(|source| source.price_rank = price_rank);
+            }
             Input::Tick => {}
         }
         if self.now >= self.next_tick {
@@ -253,7 +264,7 @@ impl Fetcher {
         lost.into_iter().for_each(|id| {
             self.settle(id);
         });
-        self.cancelled.retain(|_, (at, _)| *at != link);
+        self.cancelled.retain(|_, flight| flight.link != link);
         self.dirty = true;
     }
 

@@ -96,6 +96,7 @@ pub(crate) fn kind_name(message: &Message) -> &'static str {
         Message::ColumnReply(_) => "column reply",
         Message::GetPeers(_) => "get peers",
         Message::Peers(_) => "peers",
+        Message::Payment(_) => "payment",
         _ => "unknown message",
     }
 }

@@ -14,6 +14,7 @@ mod greeting;
 pub mod libp2p;
 pub mod limits;
 pub mod link;
+mod payment;
 pub mod provider;
 mod schedule;
 mod source;

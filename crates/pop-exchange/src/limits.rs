@@ -39,6 +39,15 @@ pub const BUSY_RETRY_MS: u32 = 500;
 /// Longest wait that a requester grants a busy provider, in milliseconds (§6).
 pub const RETRY_AFTER_MS_MAX: u64 = 10_000;
 
+/// Payment messages that one side of a link may send at once (§10).
+pub const PAYMENT_MESSAGES_BURST: u64 = 256;
+
+/// Payload that earns the side that takes it one more payment message, in bytes (§10).
+pub const PAYMENT_EARNING_BYTES: u64 = 16 * 1024;
+
+/// Time after which one message of the burst comes back, in milliseconds (§10).
+pub const PAYMENT_REFILL_MS: u64 = 1_000;
+
 /// Most peers a fetcher remembers as liars; the first are forgotten beyond (§7).
 pub const LIARS_MAX: usize = 4096;
 

@@ -13,6 +13,7 @@
 //!   [`Input::Store`]; operations on one column are carried out in the order they came.
 //! - Close a link on [`Output::Close`]; what still comes in from it is ignored.
 
+mod allowance;
 mod link;
 mod port;
 mod question;
@@ -21,17 +22,20 @@ mod upload;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use pop_wire::message::{Refusal, RefusalReason};
 use pop_wire::{
     ColumnIndex, ContentId, Instant, MasternodeRecord, Message, PeerId, RequestId, Signed,
     limits::PEERS_MAX,
 };
 
+use self::allowance::Peer;
 use self::link::Link;
 use self::serving::{Read, Serving};
 use crate::config::check_introduction;
 use crate::greeting::{self, Greeting, kind_name};
 use crate::limits::UNREAD_MESSAGES_MAX;
+use crate::payment;
 use crate::{Error, Fault, LinkId};
 
 pub use self::port::{Event, Input, Output, StoreOperation, StoreResult, Token};
@@ -49,15 +53,6 @@ enum Operation {
     Open { link: LinkId, id: RequestId, serial: u64 },
     Write { link: LinkId, id: RequestId, serial: u64, bytes: u64 },
     Seal { link: LinkId, id: RequestId, serial: u64 },
-}
-
-/// A peer with at least one link.
-#[derive(Debug)]
-struct Peer {
-    links: BTreeSet<LinkId>,
-    allowance_bytes: u64,
-    /// In the round-robin ring.
-    queued: bool,
 }
 
 /// Serves shards and takes uploads, over any number of links.
@@ -139,14 +134,12 @@ impl Provider {
                 masternodes.truncate(PEERS_MAX);
                 self.masternodes = masternodes;
             }
-            Input::Allowance { peer, bytes } => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.allowance_bytes = bytes;
-                }
-            }
+            Input::Allowance { peer, bytes } => self.allow(peer, bytes),
+            Input::Payment { link, body } => self.pay(link, body)?,
             Input::Tick => {}
         }
         self.sweep();
+        self.refuse_unpaid();
         self.pump();
         Ok(())
     }
@@ -158,7 +151,8 @@ impl Provider {
 
     /// When to give [`Input::Tick`]; `None` if nothing is to be waited for.
     pub fn next_timeout(&self) -> Option<Instant> {
-        (!self.links.is_empty()).then_some(self.next_sweep)
+        let sweep = (!self.links.is_empty()).then_some(self.next_sweep);
+        sweep.into_iter().chain(self.payment_due_at()).min()
     }
 
     /// Payload asked from the store or sent and not yet flushed, over all links, in bytes. Never
@@ -195,10 +189,9 @@ impl Provider {
         if self.links.is_empty() {
             self.next_sweep = self.now.after_ms(SWEEP_MS);
         }
-        let allowance_bytes = self.config.allowance_bytes;
-        let fresh = || Peer { links: BTreeSet::new(), allowance_bytes, queued: false };
+        let (serial, allowance_bytes) = (self.next_serial(), self.config.allowance_bytes);
+        let fresh = || Peer::new(serial, allowance_bytes);
         self.peers.entry(peer).or_insert_with(fresh).links.insert(link);
-        let serial = self.next_serial();
         self.links.insert(link, Link::new(serial, peer, self.now));
         let hello = Greeting::hello(&self.config.introduction);
         self.send(link, hello);
@@ -214,7 +207,9 @@ impl Provider {
         }
         if let Some(peer) = self.peers.get_mut(&gone.peer) {
             peer.links.remove(&link);
-            if peer.links.is_empty() {
+            let last = peer.links.is_empty();
+            self.paid_if_idle(gone.peer);
+            if last {
                 self.peers.remove(&gone.peer);
             }
         }
@@ -258,8 +253,21 @@ impl Provider {
             Message::OpenColumn(open) => self.open_column(from, open),
             Message::PutShard(put) => self.put_shard(from, put),
             Message::SealColumn(seal) => self.seal_column(from, seal.id),
+            Message::Payment(payment) => {
+                link.payments.charge(self.now)?;
+                let (peer, body) = (link.peer, payment.body);
+                self.outputs.push_back(Output::Event(Event::Payment { link: from, peer, body }));
+                Ok(())
+            }
             other => Err(Fault::Unexpected { got: kind_name(&other) }),
         }
+    }
+
+    fn pay(&mut self, to: LinkId, body: Bytes) -> Result<(), Error> {
+        let Some(link) = self.links.get(&to) else { return Ok(()) };
+        let message = payment::message(to, link.greeting.is_agreed(), body)?;
+        self.send(to, message);
+        Ok(())
     }
 
     fn flushed(&mut self, link: LinkId, messages: usize) -> Result<(), Error> {

@@ -54,9 +54,12 @@ pub(crate) fn choose(
         if !preferred {
             cost_us = cost_us.saturating_add(OTHER_KIND_US);
         }
-        Some((copies, cost_us, source.tie, *link, column))
+        // spec/exchange.md §7: among those that would deliver about as soon, the cheaper, unless
+        // time is short.
+        let price = if urgent { (0, 0) } else { (cost_us / OTHER_KIND_US, source.price_rank) };
+        Some((copies, price, cost_us, source.tie, *link, column))
     });
-    best.min().map(|(_, _, _, link, column)| (link, column))
+    best.min().map(|(.., link, column)| (link, column))
 }
 
 /// What a choice depends on besides sources and segment.
@@ -173,6 +176,21 @@ mod tests {
         };
         assert_eq!(pick(both(), Some(NOW.after_ms(1_000))).0, 0);
         assert_eq!(pick(both(), Some(NOW.after_ms(60_000))).0, 1);
+    }
+
+    #[test]
+    fn the_cheaper_of_two_that_deliver_in_time_is_asked_unless_it_is_urgent() {
+        let priced = |price_rank, bytes_per_s| {
+            let mut source = source(price_rank, SourceKind::Viewer, &[0], bytes_per_s);
+            source.price_rank = price_rank;
+            source
+        };
+        let dear_and_faster = || vec![priced(2, 2 << 20), priced(1, 1 << 20)];
+        assert_eq!(pick(dear_and_faster(), None).0, 1);
+        assert_eq!(pick(dear_and_faster(), Some(NOW.after_ms(60_000))).0, 1);
+        assert_eq!(pick(dear_and_faster(), Some(NOW.after_ms(1_000))).0, 0);
+        let cheap_and_slow = vec![priced(2, 2 << 20), priced(1, 20_000)];
+        assert_eq!(pick(cheap_and_slow, None).0, 0, "cheap, but a second later");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use pop_wire::{ColumnIndex, ColumnSet, Instant, PeerId};
 use crate::credit::ReceiveCredit;
 use crate::greeting::Greeting;
 use crate::limits::REQUESTS_PER_LINK_MAX;
+use crate::payment::PaymentBudget;
 
 /// What kind of node a source is: decides who is preferred when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,9 @@ pub(crate) struct Source {
     pub(crate) tie: u64,
     pub(crate) greeting: Greeting,
     pub(crate) credit: ReceiveCredit,
+    pub(crate) payments: PaymentBudget,
+    /// Lower is cheaper.
+    pub(crate) price_rank: u64,
     pub(crate) in_flight: usize,
     pub(crate) in_flight_bytes: u64,
     /// Cancelled and not answered yet: the peer may still send them.
@@ -77,6 +81,8 @@ impl Source {
             tie,
             greeting: Greeting::new(now),
             credit: ReceiveCredit::default(),
+            payments: PaymentBudget::new(now),
+            price_rank: 0,
             in_flight: 0,
             in_flight_bytes: 0,
             cancelled: 0,

@@ -177,6 +177,8 @@ impl Uploader {
                 self.refused(refusal);
                 Ok(())
             }
+            // Nothing is bought or sold here; who tries is not at fault.
+            Message::Payment(_) => Ok(()),
             other => Err(Fault::Unexpected { got: kind_name(&other) }),
         }
     }

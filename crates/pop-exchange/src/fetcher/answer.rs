@@ -1,5 +1,6 @@
 //! What sources say, and what becomes of a request.
 
+use pop_erasure::VerifiedShard;
 use pop_wire::message::{Cancel, Refusal, RefusalReason, Shard};
 use pop_wire::{Message, RequestId, SegmentIndex};
 
@@ -23,6 +24,12 @@ impl Fetcher {
             Message::Refusal(refusal) => self.refused(from, refusal),
             // A requester sends no payload here, so it needs none; granting is no fault.
             Message::Credit(_) => Ok(()),
+            Message::Payment(payment) => {
+                source.payments.charge(self.now)?;
+                let (peer, body) = (source.peer, payment.body);
+                self.outputs.push_back(Output::Event(Event::Payment { link: from, peer, body }));
+                Ok(())
+            }
             other => Err(Fault::Unexpected { got: kind_name(&other) }),
         }
     }
@@ -32,19 +39,18 @@ impl Fetcher {
         let now = self.now;
         let Some(source) = self.sources.get_mut(&from) else { return Ok(()) };
         source.credit.receive(shard.payload.len())?;
-        if self.answers_cancelled(from, id) {
-            self.totals.wasted_bytes += u64::try_from(shard.payload.len()).unwrap_or(u64::MAX);
+        let payload_bytes = u64::try_from(shard.payload.len()).unwrap_or(u64::MAX);
+        source.payments.earn(payload_bytes);
+        if let Some(flight) = self.answers_cancelled(from, id) {
+            self.totals.wasted_bytes += payload_bytes;
+            if self.config.accounts {
+                self.verify(&flight, shard)?;
+            }
             return Ok(());
         }
         let flight = self.answered(from, id)?;
-        let Flight { segment: index, column, bytes, asked_at, .. } = flight;
-        let segment = SegmentIndex(index);
-        let Shard { segment_path, content_path, payload, .. } = shard;
-        // spec/exchange.md §7: verified before it counts for anything.
-        let verified = self
-            .content
-            .verify_shard(segment, column, payload, segment_path, content_path)
-            .map_err(|_| Fault::BadShard { segment, column })?;
+        let verified = self.verify(&flight, shard)?;
+        let Flight { segment: index, bytes, asked_at, .. } = flight;
         if let Some(source) = self.sources.get_mut(&from) {
             source.delivered(bytes, now);
         }
@@ -63,9 +69,25 @@ impl Fetcher {
         Ok(())
     }
 
+    /// spec/exchange.md §7: verified before it counts for anything, or is paid for.
+    fn verify(&mut self, flight: &Flight, shard: Shard) -> Result<VerifiedShard, Fault> {
+        let Flight { link, segment, column, .. } = *flight;
+        let segment = SegmentIndex(segment);
+        let Shard { segment_path, content_path, payload, .. } = shard;
+        let verified = self
+            .content
+            .verify_shard(segment, column, payload, segment_path, content_path)
+            .map_err(|_| Fault::BadShard { segment, column })?;
+        if let Some(source) = self.sources.get(&link).filter(|_| self.config.accounts) {
+            let bytes = u64::try_from(verified.payload().len()).unwrap_or(u64::MAX);
+            self.outputs.push_back(Output::Received { link, peer: source.peer, bytes });
+        }
+        Ok(verified)
+    }
+
     fn refused(&mut self, from: LinkId, refusal: Refusal) -> Result<(), Fault> {
         let Refusal { id, reason, retry_after_ms } = refusal;
-        if self.answers_cancelled(from, id) {
+        if self.answers_cancelled(from, id).is_some() {
             return Ok(());
         }
         let column = self.answered(from, id)?.column;
@@ -94,21 +116,17 @@ impl Fetcher {
         Ok(())
     }
 
-    /// Whether `id` was cancelled on this link; if so it is forgotten now.
-    fn answers_cancelled(&mut self, from: LinkId, id: RequestId) -> bool {
-        match self.cancelled.get(&id) {
-            Some((link, bytes)) if *link == from => {
-                if let Some(source) = self.sources.get_mut(&from) {
-                    source.cancelled -= 1;
-                    source.cancelled_bytes -= bytes;
-                    source.answered(self.now);
-                }
-                self.cancelled.remove(&id);
-                self.dirty |= self.short_of_room;
-                true
-            }
-            _ => false,
+    /// What `id` asked for if it was cancelled on this link; it is forgotten now.
+    fn answers_cancelled(&mut self, from: LinkId, id: RequestId) -> Option<Flight> {
+        let flight = self.cancelled.get(&id).copied().filter(|flight| flight.link == from)?;
+        if let Some(source) = self.sources.get_mut(&from) {
+            source.cancelled -= 1;
+            source.cancelled_bytes -= flight.bytes;
+            source.answered(self.now);
         }
+        self.cancelled.remove(&id);
+        self.dirty |= self.short_of_room;
+        Some(flight)
     }
 
     /// spec/exchange.md §7: an answer is to a request of this link, and there is only one.
@@ -136,11 +154,12 @@ impl Fetcher {
 
     /// Take a request back; its answer may be on its way.
     pub(super) fn cancel(&mut self, id: RequestId) {
-        let Some(Flight { link, bytes, .. }) = self.settle(id) else { return };
+        let Some(flight) = self.settle(id) else { return };
+        let Flight { link, bytes, .. } = flight;
         let Some(source) = self.sources.get_mut(&link) else { return };
         source.cancelled += 1;
         source.cancelled_bytes += bytes;
-        self.cancelled.insert(id, (link, bytes));
+        self.cancelled.insert(id, flight);
         // Shards come whole: of one that isn't here, nothing is.
         let message = Message::Cancel(Cancel { id, received_bytes: 0 });
         self.outputs.push_back(Output::Send { link, message });

@@ -127,8 +127,13 @@ impl Fetcher {
                 let message = Message::Credit(Credit { bytes });
                 self.outputs.push_back(Output::Send { link, message });
             }
-            let send = |get| Output::Send { link, message: Message::GetShard(get) };
-            self.outputs.extend(gets.into_iter().map(send));
+            let peer = source.peer;
+            for get in gets {
+                let asked = self.flights.get(&get.id).filter(|_| self.config.accounts);
+                let asked = asked.map(|flight| Output::Asked { link, peer, bytes: flight.bytes });
+                let message = Message::GetShard(get);
+                self.outputs.extend([Output::Send { link, message }].into_iter().chain(asked));
+            }
         }
     }
 

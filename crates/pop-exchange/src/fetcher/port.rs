@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use pop_erasure::VerifiedShard;
 use pop_wire::message::RefusalReason;
 use pop_wire::{ColumnIndex, ColumnSet, Instant, Message, PeerId, SegmentIndex};
@@ -59,6 +60,22 @@ pub enum Input {
         /// Which segment.
         segment: SegmentIndex,
     },
+    /// Say something about money to a source. Nothing happens if the link is gone.
+    Payment {
+        /// On which link; the source must have said hello on it.
+        link: LinkId,
+        /// What, 1 to 1,024 bytes.
+        body: Bytes,
+    },
+    /// How dear a source is beside others. Kept while it has a link: give it after
+    /// [`Input::LinkUp`]. Of sources that would deliver about as soon the cheaper is asked,
+    /// except for urgent segments.
+    Price {
+        /// Who.
+        peer: PeerId,
+        /// Lower is cheaper; 0 until it is given.
+        price_rank: u64,
+    },
     /// The timer fired.
     Tick,
 }
@@ -86,6 +103,27 @@ pub enum Output {
         /// Exactly k shards that fit the manifest, by column.
         shards: Vec<VerifiedShard>,
     },
+    /// A request was sent, right after its [`Output::Send`]; only with
+    /// [`FetcherConfig::accounts`](super::FetcherConfig::accounts). If it is refused or the link
+    /// goes down, no [`Output::Received`] follows.
+    Asked {
+        /// On which link.
+        link: LinkId,
+        /// From whom.
+        peer: PeerId,
+        /// Payload that the answer will have, in bytes.
+        bytes: u64,
+    },
+    /// A payload came and fits the manifest, of use or not: late, twice, or cancelled; only with
+    /// [`FetcherConfig::accounts`](super::FetcherConfig::accounts). This is what is to be paid.
+    Received {
+        /// On which link.
+        link: LinkId,
+        /// From whom.
+        peer: PeerId,
+        /// Payload in bytes.
+        bytes: u64,
+    },
     /// Something that the operator may want to know.
     Event(Event),
 }
@@ -111,6 +149,15 @@ pub enum Event {
         peer: PeerId,
         /// Which rule.
         fault: Fault,
+    },
+    /// A source says something about money: at most a few messages a shard, whatever it says.
+    Payment {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// What, 1 to 1,024 bytes, for whoever keeps accounts.
+        body: Bytes,
     },
     /// A link was turned away: there are too many sources, or this one lied before.
     SourceRefused {

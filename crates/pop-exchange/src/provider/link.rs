@@ -8,6 +8,7 @@ use crate::Fault;
 use crate::credit::{ReceiveCredit, SendCredit};
 use crate::greeting::Greeting;
 use crate::limits::READING_TIMEOUT_MS;
+use crate::payment::PaymentBudget;
 
 /// Earliest deadline first, then in order of arrival.
 pub(super) type Turn = (Instant, u64);
@@ -34,6 +35,10 @@ pub(super) struct Link {
     pub(super) reserved_credit: u64,
     /// Since when the peer could read or grant credit, and didn't.
     waiting_since: Option<Instant>,
+    /// What the peer may still say about money.
+    pub(super) payments: PaymentBudget,
+    /// Nothing but its peer's allowance holds it back.
+    pub(super) unpaid: bool,
     /// Counted among the busy links.
     pub(super) busy: bool,
 }
@@ -52,7 +57,7 @@ pub(super) struct ShardRequest {
     pub(super) content: ContentId,
     pub(super) segment: SegmentIndex,
     pub(super) column: ColumnIndex,
-    /// Known from an earlier read that the credit didn't allow to send.
+    /// Known from an earlier read that credit or allowance didn't let be sent.
     pub(super) payload_bytes: Option<u64>,
 }
 
@@ -72,6 +77,8 @@ impl Link {
             payload_bytes: 0,
             reserved_credit: 0,
             waiting_since: None,
+            payments: PaymentBudget::new(now),
+            unpaid: false,
             busy: false,
         }
     }

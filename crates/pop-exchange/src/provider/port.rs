@@ -1,5 +1,6 @@
 //! What goes into a provider and what comes out.
 
+use bytes::Bytes;
 use pop_wire::message::RefusalReason;
 use pop_wire::{
     ColumnIndex, ColumnSet, ContentId, Manifest, MasternodeRecord, Message, PeerId, SegmentIndex,
@@ -56,12 +57,21 @@ pub enum Input {
     /// Masternodes to name when a peer asks; the first 64 are kept.
     Masternodes(Vec<Signed<MasternodeRecord>>),
     /// `peer` may take so much more payload from now on, in bytes, whatever is left of an earlier
-    /// allowance. Kept while the peer has a link. The hook for whoever keeps accounts.
+    /// allowance: beyond every [`Output::Send`] that was polled or is to be polled. Kept while
+    /// the peer has a link. What waits for it is served at once. The hook for whoever keeps
+    /// accounts.
     Allowance {
         /// Who.
         peer: PeerId,
         /// Payload in bytes; `u64::MAX` for no limit.
         bytes: u64,
+    },
+    /// Say something about money to a peer. Nothing happens if the link is gone.
+    Payment {
+        /// On which link; the peer must have said hello on it.
+        link: LinkId,
+        /// What, 1 to 1,024 bytes.
+        body: Bytes,
     },
     /// The timer fired.
     Tick,
@@ -214,6 +224,15 @@ pub enum Event {
         link: LinkId,
         /// Who.
         peer: PeerId,
+    },
+    /// A peer says something about money: at most a few messages a shard, whatever it says.
+    Payment {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// What, 1 to 1,024 bytes, for whoever keeps accounts.
+        body: Bytes,
     },
     /// A column arrived whole and is durable.
     ColumnStored {

@@ -1,6 +1,6 @@
 //! Shards out: the queue, fairness, credit and the bound on payload (`spec/exchange.md` §5).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use pop_wire::limits::SHARD_BYTES_MAX;
 use pop_wire::message::{GetShard, RefusalReason, Shard};
@@ -19,9 +19,11 @@ pub(super) struct Serving {
     /// Requests in all queues.
     pub(super) queued: usize,
     /// Peers that may have something to read, in turn.
-    ring: VecDeque<PeerId>,
-    /// Links with payload or with a queue.
+    pub(super) ring: VecDeque<PeerId>,
+    /// Links with payload, or with a queue that waits for more than allowance.
     busy_links: u64,
+    /// Peers that wait for allowance, by the time since when.
+    pub(super) unpaid: BTreeSet<(Instant, PeerId)>,
 }
 
 impl Serving {
@@ -32,8 +34,8 @@ impl Serving {
         self.busy_links -= u64::from(link.busy);
     }
 
-    fn count_busy(&mut self, link: &mut Link) {
-        let busy = link.payload_bytes > 0 || !link.queue.is_empty();
+    pub(super) fn count_busy(&mut self, link: &mut Link) {
+        let busy = link.payload_bytes > 0 || !(link.unpaid || link.queue.is_empty());
         match (link.busy, busy) {
             (false, true) => self.busy_links += 1,
             (true, false) => self.busy_links -= 1,
@@ -48,14 +50,19 @@ impl Serving {
 pub(super) struct Read {
     pub(super) link: LinkId,
     link_serial: u64,
+    peer: PeerId,
+    peer_serial: u64,
     request: ShardRequest,
-    deadline: Instant,
+    turn: Turn,
     reserved_bytes: u64,
+    reserved_allowance: u64,
 }
 
 /// What a peer could be served next.
 enum Next {
     Read(LinkId, Turn),
+    /// Not before this peer is allowed more, or a read ends.
+    Unpaid,
     /// Not before this peer reads, grants credit, or a read ends.
     Nothing,
 }
@@ -81,12 +88,12 @@ impl Provider {
             0 => Instant(u64::MAX),
             ms => self.now.after_ms(u64::from(ms)),
         };
-        self.queue(from, deadline, request);
+        let turn = (deadline, self.next_serial());
+        self.queue(from, turn, request);
         Ok(())
     }
 
-    fn queue(&mut self, to: LinkId, deadline: Instant, request: ShardRequest) {
-        let turn = (deadline, self.next_serial());
+    fn queue(&mut self, to: LinkId, turn: Turn, request: ShardRequest) {
         let Some(link) = self.links.get_mut(&to) else { return };
         link.open.insert(request.id, Open::Queued(turn));
         if !link.credit_allows(&request) {
@@ -121,13 +128,20 @@ impl Provider {
                     }
                     self.serving.ring.rotate_left(1);
                 }
-                Next::Nothing => {
-                    self.serving.ring.pop_front();
-                    if let Some(peer) = self.peers.get_mut(&peer) {
-                        peer.queued = false;
-                    }
+                Next::Unpaid => {
+                    self.leave_ring();
+                    self.unpaid(peer);
                 }
+                Next::Nothing => self.leave_ring(),
             }
+        }
+    }
+
+    /// Whoever's turn it is gets none until something changes for it.
+    fn leave_ring(&mut self) {
+        let Some(peer) = self.serving.ring.pop_front() else { return };
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.queued = false;
         }
     }
 
@@ -139,10 +153,12 @@ impl Provider {
             let link = self.links.get(id)?;
             let (turn, request) = link.queue.first_key_value()?;
             let room = link.payload_bytes == 0 || link.payload_bytes + reserve(request) <= share;
-            (room && link.credit_allows(request)).then_some((*turn, *id))
+            let ready = room && link.credit_allows(request);
+            ready.then(|| (!peer.allows(request), *turn, *id))
         };
         match peer.links.iter().filter_map(ready).min() {
-            Some((turn, link)) => Next::Read(link, turn),
+            Some((false, turn, link)) => Next::Read(link, turn),
+            Some((true, ..)) => Next::Unpaid,
             None => Next::Nothing,
         }
     }
@@ -157,26 +173,30 @@ impl Provider {
         }
         link.queue.remove(&turn);
         self.serving.queued -= 1;
-        let allowed = self.peers.get(&link.peer).is_none_or(|peer| peer.allowance_bytes > 0);
-        if !allowed {
-            link.open.remove(&request.id);
-            self.refuse(link_id, request.id, RefusalReason::PaymentDue, 0);
-            self.enqueue(link_id);
-            return true;
-        }
+        let peer_id = link.peer;
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return true };
+        let (peer_serial, reserved_allowance) = (peer.serial, peer.reserve(&request));
         link.payload_bytes += reserved_bytes;
         link.reserved_credit += request.payload_bytes.unwrap_or(1);
         self.serving.payload_bytes += reserved_bytes;
         let ShardRequest { id, content, segment, column, .. } = request;
-        let link_serial = link.serial;
-        let deadline = turn.0;
-        let read = Read { link: link_id, link_serial, request, deadline, reserved_bytes };
+        let read = Read {
+            link: link_id,
+            link_serial: link.serial,
+            peer: peer_id,
+            peer_serial,
+            request,
+            turn,
+            reserved_bytes,
+            reserved_allowance,
+        };
         let operation = Operation::Read(read);
         let token = self.start(operation, StoreOperation::ReadShard { content, segment, column });
         if let Some(link) = self.links.get_mut(&link_id) {
             link.open.insert(id, Open::Reading(token));
             self.serving.count_busy(link);
         }
+        self.paid(peer_id);
         true
     }
 }
@@ -189,57 +209,52 @@ fn reserve(request: &ShardRequest) -> u64 {
 impl Provider {
     /// A read ended.
     pub(super) fn shard_read(&mut self, token: Token, read: Read, result: StoreResult) {
-        let Read { link: link_id, link_serial, request, deadline, reserved_bytes } = read;
-        self.serving.payload_bytes -= reserved_bytes;
-        let link = self.links.get_mut(&link_id).filter(|link| link.serial == link_serial);
-        let Some(link) = link else { return };
-        link.payload_bytes -= reserved_bytes;
-        link.reserved_credit -= request.payload_bytes.unwrap_or(1);
-        let id = request.id;
-        if link.open.get(&id) == Some(&Open::Reading(token)) {
-            link.open.remove(&id);
-            match result {
-                StoreResult::Shard(shard) => self.serve(link_id, deadline, request, shard),
-                StoreResult::Refused { reason, retry_after_ms } => {
-                    self.refuse(link_id, id, reason, retry_after_ms);
-                }
-                // `check_result` let nothing else through.
-                _ => self.refuse(link_id, id, RefusalReason::NotFound, 0),
-            }
+        self.serving.payload_bytes -= read.reserved_bytes;
+        let peer = self.peers.get_mut(&read.peer).filter(|peer| peer.serial == read.peer_serial);
+        if let Some(peer) = peer {
+            peer.release(read.reserved_allowance);
         }
-        self.enqueue(link_id);
+        let link = self.links.get_mut(&read.link).filter(|link| link.serial == read.link_serial);
+        if let Some(link) = link {
+            link.payload_bytes -= read.reserved_bytes;
+            link.reserved_credit -= read.request.payload_bytes.unwrap_or(1);
+            let id = read.request.id;
+            if link.open.get(&id) == Some(&Open::Reading(token)) {
+                link.open.remove(&id);
+                match result {
+                    StoreResult::Shard(shard) => self.serve(&read, shard),
+                    StoreResult::Refused { reason, retry_after_ms } => {
+                        self.refuse(read.link, id, reason, retry_after_ms);
+                    }
+                    // `check_result` let nothing else through.
+                    _ => self.refuse(read.link, id, RefusalReason::NotFound, 0),
+                }
+            }
+            self.enqueue(read.link);
+        }
+        // What was set aside of the allowance may be of use on the peer's other links.
+        self.wake(read.peer);
     }
 
-    fn serve(
-        &mut self,
-        to: LinkId,
-        deadline: Instant,
-        request: ShardRequest,
-        shard: ShardWithProof,
-    ) {
-        let Some(link) = self.links.get_mut(&to) else { return };
-        let Some(peer) = self.peers.get_mut(&link.peer) else { return };
+    fn serve(&mut self, read: &Read, shard: ShardWithProof) {
+        let Some(link) = self.links.get_mut(&read.link) else { return };
+        let Some(peer) = self.peers.get_mut(&read.peer) else { return };
         let payload = u64::try_from(shard.payload.len()).unwrap_or(u64::MAX);
-        if peer.allowance_bytes < payload {
-            self.refuse(to, request.id, RefusalReason::PaymentDue, 0);
-            return;
-        }
-        // spec/exchange.md §4: never beyond the credit. The payload is dropped, not parked, so
-        // that nobody fills the memory by asking without granting.
+        // spec/exchange.md §4, §10: never beyond credit and allowance. The payload is dropped, not
+        // parked, so that nobody fills the memory by asking without granting or paying.
         let fits = self.serving.payload_bytes + payload <= self.config.payload_bytes_max;
-        if !fits || !link.credit.spend(payload) {
-            let request = ShardRequest { payload_bytes: Some(payload), ..request };
-            self.queue(to, deadline, request);
+        if !peer.affords(payload) || !fits || !link.credit.spend(payload) {
+            let request = ShardRequest { payload_bytes: Some(payload), ..read.request };
+            self.queue(read.link, read.turn, request);
             return;
         }
-        if peer.allowance_bytes != u64::MAX {
-            peer.allowance_bytes -= payload;
-        }
+        peer.spend(payload);
+        link.payments.earn(payload);
         link.payload_bytes += payload;
         self.serving.payload_bytes += payload;
         let ShardWithProof { payload, segment_path, content_path } = shard;
-        let shard = Shard { id: request.id, segment_path, content_path, payload };
-        self.send(to, Message::Shard(shard));
+        let shard = Shard { id: read.request.id, segment_path, content_path, payload };
+        self.send(read.link, Message::Shard(shard));
     }
 
     /// spec/exchange.md §5: a cancelled request is answered too, unless it was already.
@@ -255,7 +270,9 @@ impl Provider {
         }
         link.open.remove(&id);
         link.progress(self.now);
+        let peer = link.peer;
         self.refuse(from, id, RefusalReason::Cancelled, 0);
+        self.paid_if_idle(peer);
         self.enqueue(from);
     }
 }

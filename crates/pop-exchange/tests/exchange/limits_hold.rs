@@ -242,23 +242,6 @@ fn what_is_not_held_is_refused_as_not_found() {
 }
 
 #[test]
-fn a_peer_without_allowance_is_asked_to_pay_and_served_when_it_has() {
-    let film = film();
-    let mut config = ProviderConfig::default();
-    config.allowance_bytes = 20 * 1024;
-    let mut host = Host::new(&film, config);
-    host.greeted(LINK, 1);
-    host.receive(LINK, credit(1 << 20));
-    (0..3).for_each(|id| host.receive(LINK, get(&film, id, id, 0)));
-    let sent = host.take_sent(LINK);
-    assert_eq!(ids(&sent), [0]);
-    assert_eq!(refusals(&sent), [(1, RefusalReason::PaymentDue), (2, RefusalReason::PaymentDue)]);
-    host.handle(Input::Allowance { peer: peer(1), bytes: 16 * 1024 });
-    host.receive(LINK, get(&film, 3, 1, 0));
-    assert_eq!(ids(&host.take_sent(LINK)), [3]);
-}
-
-#[test]
 fn links_beyond_the_limits_are_closed() {
     let film = film();
     let mut config = ProviderConfig::default();

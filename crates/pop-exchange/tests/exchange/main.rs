@@ -12,6 +12,7 @@ mod any_operations;
 mod eight_of_twenty_seven_sources_vanish;
 mod liars_are_named_and_dropped;
 mod limits_hold;
+mod payments;
 mod questions;
 mod same_seed_same_trace;
 mod shards_are_fetched;

@@ -37,6 +37,8 @@ pub(crate) struct Host {
     pub(crate) fail_write: Option<usize>,
     writes: usize,
     pub(crate) payload_max: u64,
+    /// Shards read.
+    pub(crate) reads: usize,
 }
 
 impl Host {
@@ -58,6 +60,7 @@ impl Host {
             fail_write: None,
             writes: 0,
             payload_max: 0,
+            reads: 0,
         }
     }
 
@@ -126,6 +129,7 @@ impl Host {
         let refused = |reason| StoreResult::Refused { reason, retry_after_ms: 0 };
         let result = match operation {
             StoreOperation::ReadShard { segment, column, .. } => {
+                self.reads += 1;
                 match self.film.shard(segment, column).filter(|_| self.held.contains(column)) {
                     Some(shard) => StoreResult::Shard(shard.clone()),
                     None => refused(RefusalReason::NotFound),

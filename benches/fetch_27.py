@@ -89,7 +89,7 @@ class Pop:
         for index in range(NODES):
             home = os.path.join(scratch, f"node{index}")
             os.makedirs(home)
-            command = [node, "run", "--init", "--json", "--exit-on-stdin-eof",
+            command = [node, "run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof",
                        "--http-listen", "off", "--listen", "/ip4/127.0.0.1/tcp/0",
                        "--diversity-exempt-loopback", "--data-dir", home]
             if first:

@@ -99,7 +99,8 @@ pub(crate) async fn run() -> Result<(), Error> {
 fn start(home: &str, first: Option<Multiaddr>) -> Result<(Peer, Multiaddr), Error> {
     let data_dir = format!("--data-dir={home}");
     let bootstrap = first.map(|address| format!("--bootstrap={address}"));
-    let mut arguments = vec!["node", "run", "--init", "--json", "--exit-on-stdin-eof"];
+    let mut arguments =
+        vec!["node", "run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof"];
     arguments.extend(["--http-listen=off", "--listen=/ip4/127.0.0.1/tcp/0"]);
     arguments.extend(["--diversity-exempt-loopback", &data_dir]);
     arguments.extend(bootstrap.as_deref());

@@ -1,14 +1,24 @@
 //! The command line: verbs, what they print, and exit codes that mean something.
 
+mod bounty;
 mod completions;
 mod demo;
+mod facts;
 mod get;
 mod init;
+mod ledger;
+mod loan;
+mod names;
 mod output;
+mod pool;
 mod publish;
+mod purse;
 mod repair;
 mod run;
+mod secret;
+mod stake;
 mod status;
+mod wallet;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +61,25 @@ enum Verb {
     Status(status::Status),
     /// Restore every missing column of a content onto live nodes
     Repair(repair::Repair),
+    /// Keys, and the money that they can move
+    #[command(subcommand)]
+    Wallet(wallet::Wallet),
+    /// Lock collateral for this node, which makes it a masternode
+    Stake(stake::Stake),
+    /// Stop being a masternode, and have the collateral back
+    Unstake(stake::Unstake),
+    /// Bytes lent, and paid back out of what the borrower earns
+    #[command(subcommand)]
+    Loan(loan::Loan),
+    /// Money that members share by the bytes that they served
+    #[command(subcommand)]
+    Pool(pool::Pool),
+    /// Rewards for content that somebody wants
+    #[command(subcommand)]
+    Bounty(bounty::Bounty),
+    /// Found a ledger, make its first money, look through its journal
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
     /// Start a network on this machine, play a film, kill nodes, keep playing
     Demo(demo::Demo),
     /// Print a completion script for a shell
@@ -63,8 +92,8 @@ const INTERRUPTED: u8 = 130;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 internal error; 2 bad usage; 65 bad input (link, key, range, file);
 66 input cannot be read; 69 content or nodes not available; 73 output or disk full;
-74 disk error; 76 the publisher or a peer broke the protocol; 78 bad settings;
-130 interrupted.
+74 disk error; 76 the publisher or a peer broke the protocol; 77 the ledger refuses, no collateral,
+wrong passphrase; 78 bad settings, or no ledger named; 130 interrupted.
 Every setting is also an environment variable: --http-listen is POP_HTTP_LISTEN.";
 
 /// Run one verb to its end and turn what came of it into an exit code.
@@ -89,6 +118,13 @@ fn dispatch(cli: Cli) -> Result<ExitCode, NodeError> {
         Verb::Get(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Status(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Repair(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Wallet(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Stake(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Unstake(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Loan(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Pool(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Bounty(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Ledger(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Demo(verb) => return block_on(verb.run(&context)),
     }
     Ok(ExitCode::SUCCESS)

@@ -4,11 +4,12 @@ use std::io;
 use std::path::PathBuf;
 
 use pop_erasure::{EncodeError, GeometryError, LinkError};
-use pop_wire::{ContentId, SegmentIndex, WireError};
+use pop_wire::{Amount, ContentId, PeerId, SegmentIndex, WalletAddress, WireError};
 
 use crate::disk::StoreError;
 use crate::ledger::{LedgerClientError, LedgerFileError};
 use crate::settings::SettingsError;
+use crate::wallet::WalletError;
 
 /// Why a verb or a call of [`Node`](crate::Node) failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,36 @@ pub enum NodeError {
     /// The ledger on this disk can't be created or opened.
     #[error(transparent)]
     LedgerFile(#[from] LedgerFileError),
+    /// No ledger is named, and this needs one.
+    #[error("no ledger is configured")]
+    NoLedger,
+    /// A masternode needs collateral, and this node has none or too little.
+    #[error(
+        "no masternode: {node} has {have} of {need} collateral by {owner} on the ledger{leaving}"
+    )]
+    NotStaked {
+        /// The node.
+        node: PeerId,
+        /// Whose collateral it should be.
+        owner: WalletAddress,
+        /// What there is.
+        have: Amount,
+        /// What there must be.
+        need: Amount,
+        /// That it is on its way back, if it is.
+        leaving: &'static str,
+    },
+    /// There is no key, or it can't be had.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// Something that was given to a verb can't be used.
+    #[error("{what}: {problem}")]
+    BadInput {
+        /// What was given.
+        what: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The link is no link.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -180,6 +211,10 @@ impl NodeError {
             Self::Settings(_) => 78,
             Self::Ledger(error) => error.exit_code(),
             Self::LedgerFile(error) => error.exit_code(),
+            Self::NoLedger => 78,
+            Self::NotStaked { .. } => 77,
+            Self::Wallet(error) => error.exit_code(),
+            Self::BadInput { .. } => 65,
             Self::Link(_) | Self::KeyMissing | Self::WrongKey { .. } | Self::Range { .. } => 65,
             Self::InputChanged { .. } | Self::Geometry(_) | Self::Encode(_) => 65,
             Self::Input { .. } => 66,
@@ -207,6 +242,10 @@ impl NodeError {
             Self::Settings(_) => "settings",
             Self::Ledger(error) => error.code(),
             Self::LedgerFile(error) => error.code(),
+            Self::NoLedger => "no_ledger",
+            Self::NotStaked { .. } => "not_staked",
+            Self::Wallet(error) => error.code(),
+            Self::BadInput { .. } => "bad_input",
             Self::Store(error) if error.is_full() => "disk_full",
             Self::Store(_) => "store",
             Self::Link(_) => "bad_link",
@@ -241,6 +280,16 @@ impl NodeError {
         Some(match self {
             Self::Ledger(error) => return error.hint(),
             Self::LedgerFile(error) => return error.hint(),
+            Self::NoLedger => {
+                "name the node that serves it: --ledger /ip4/…/tcp/4700/p2p/<peer id>; or make one \
+                 with `pop-node ledger create` and run with --serve-ledger; a node that earns \
+                 nothing needs none: `pop-node run --no-stake`"
+            }
+            Self::NotStaked { .. } => {
+                "`pop-node stake` locks what is missing; if another wallet holds it, name that in \
+                 the setting `operator`; or run with --no-stake, which earns no rewards"
+            }
+            Self::Wallet(error) => return error.hint(),
             Self::Link(_) => {
                 "a link looks like pop:<52 characters>?k=<52 characters>; copy it whole"
             }

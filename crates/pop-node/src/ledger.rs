@@ -94,6 +94,11 @@ impl Where {
     }
 }
 
+/// Whether there is a ledger in a data directory.
+pub(crate) fn is_here(data_dir: &Path) -> bool {
+    files::folder(data_dir).join("genesis").exists()
+}
+
 /// Tell other processes of this node where it listens, so that they can ask it.
 pub(crate) fn tell_where(data_dir: &Path, addresses: &[Multiaddr]) {
     if let Err(error) = files::tell_serving(data_dir, addresses) {

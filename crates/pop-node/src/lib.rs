@@ -33,6 +33,7 @@ pub mod status;
 pub mod tls;
 mod transport;
 mod upload;
+pub mod wallet;
 
 pub use error::NodeError;
 pub use node::Node;

@@ -2,7 +2,7 @@ use std::io::Read as _;
 
 use serde_json::json;
 
-use super::{Context, output};
+use super::{Context, output, stake};
 use crate::disk::{self, StoreError};
 use crate::error::NodeError;
 use crate::node::Node;
@@ -16,6 +16,9 @@ pub(super) struct Run {
     /// Create the identity if there is none
     #[arg(long)]
     init: bool,
+    /// Run without collateral: such a node earns no rewards, and lenders see that it risks nothing
+    #[arg(long)]
+    no_stake: bool,
     /// End when standard input closes: for programs that start nodes and must not leave any behind
     #[arg(long)]
     exit_on_stdin_eof: bool,
@@ -32,6 +35,9 @@ impl Run {
                 Ok(_) | Err(StoreError::IdentityExists { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+        if !self.no_stake {
+            stake::require(&settings).await?;
         }
         let node = Node::masternode(settings).await?;
         tell(&node, context.json);

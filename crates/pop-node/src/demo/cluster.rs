@@ -43,8 +43,14 @@ pub(super) async fn start(
     let program = std::env::current_exe().map_err(io_error("find this program"))?;
     let mut command = Command::new(program);
     command
-        .args(["run", "--init", "--json", "--exit-on-stdin-eof", "--http-listen", "127.0.0.1:0"])
-        .args(["--listen", "/ip4/127.0.0.1/tcp/0", "--diversity-exempt-loopback"])
+        .args(["run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof"])
+        .args([
+            "--http-listen",
+            "127.0.0.1:0",
+            "--listen",
+            "/ip4/127.0.0.1/tcp/0",
+            "--diversity-exempt-loopback",
+        ])
         .arg(format!("--quota-bytes={quota_bytes}"))
         .arg("--data-dir")
         .arg(&directory)

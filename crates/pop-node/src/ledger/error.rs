@@ -152,7 +152,8 @@ impl LedgerClientError {
             }
             Self::Busy => "run the same command again in a few seconds",
             Self::Unavailable => {
-                "run the same command again: an operation never takes effect twice"
+                "look at `pop-node wallet balance` before running the command again: it signs a new \
+                 operation, and both would count"
             }
             Self::Protocol { .. } => "one of the two programs is older than the other; update both",
             Self::OtherLedger { .. } => {

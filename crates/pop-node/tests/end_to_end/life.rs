@@ -19,7 +19,15 @@ fn sigterm_ends_a_node_with_exit_code_zero() {
 fn a_node_ends_when_its_standard_input_closes() {
     let home = tempfile::tempdir().unwrap();
     let mut command = pop_node();
-    command.args(["run", "--init", "--exit-on-stdin-eof", "--http-listen", "off", "--data-dir"]);
+    command.args([
+        "run",
+        "--init",
+        "--no-stake",
+        "--exit-on-stdin-eof",
+        "--http-listen",
+        "off",
+        "--data-dir",
+    ]);
     command.arg(home.path()).args(["--listen", "/ip4/127.0.0.1/tcp/0"]);
     assert_eq!(program::run(&mut command).code, Some(0));
 }
@@ -107,7 +115,15 @@ fn a_node_that_is_back_at_another_address_is_found_at_once() {
 fn two_nodes_do_not_share_a_home() {
     let cluster = Cluster::shared();
     let mut command = pop_node();
-    command.args(["run", "--json", "--http-listen", "off", "--listen", "/ip4/127.0.0.1/tcp/0"]);
+    command.args([
+        "run",
+        "--no-stake",
+        "--json",
+        "--http-listen",
+        "off",
+        "--listen",
+        "/ip4/127.0.0.1/tcp/0",
+    ]);
     command.arg("--data-dir").arg(&cluster.nodes[1].home);
     program::run(&mut command).refused(74, "store");
 }

@@ -2,3 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod served;
+mod support;
+mod verbs;

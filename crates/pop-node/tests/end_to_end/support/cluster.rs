@@ -140,7 +140,7 @@ impl Masternode {
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = pop_node();
         command
-            .args(["run", "--init", "--json", "--exit-on-stdin-eof"])
+            .args(["run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof"])
             .args(["--listen", listen, "--http-listen", "127.0.0.1:0"])
             .arg("--diversity-exempt-loopback")
             .args(&self.peculiarity.arguments)

@@ -14,7 +14,6 @@ mod key;
 mod layout;
 pub mod limits;
 mod link;
-pub mod merkle;
 mod repair;
 pub mod segment;
 
@@ -30,4 +29,5 @@ pub use geometry::{Durability, Geometry};
 pub use key::ContentKey;
 pub use layout::{Layout, SegmentSlice, recommended_shard_bytes};
 pub use link::ContentLink;
+pub use pop_wire::merkle;
 pub use repair::Repairer;

@@ -10,6 +10,7 @@ mod id;
 mod identity;
 pub mod limits;
 mod manifest;
+pub mod merkle;
 pub mod message;
 mod proto;
 mod record;

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use pop_wire::{Digest, SegmentIndex};
+use crate::{Digest, SegmentIndex};
 
 /// One BLAKE3 state per domain: deriving the context key anew would cost a compression a call.
 struct Domain(LazyLock<blake3::Hasher>);

@@ -1,7 +1,7 @@
 //! Evidence of broken promises that anybody can check: signatures alone, no witness
 //! (`spec/incentive.md` §5.5).
 
-use pop_wire::Amount;
+use pop_wire::{Amount, ColumnIndex, SegmentIndex};
 
 use crate::limits::EVIDENCE_VOUCHERS_MAX;
 use crate::quote::SignedQuote;
@@ -159,6 +159,32 @@ pub enum EvidenceError {
     /// The two don't contradict each other.
     #[error("evidence: the two don't contradict each other")]
     Same,
+    /// A manifest or record that its signer didn't sign, or of no form.
+    #[error("evidence: {what} is not what its signer signed")]
+    Signed {
+        /// Which.
+        what: &'static str,
+    },
+    /// Manifest, record and answer are not of one content.
+    #[error("evidence: manifest, record and answer are not of one content")]
+    OtherContent,
+    /// The record didn't claim the column at the time of the audit.
+    #[error("evidence: the record doesn't claim this column at this time")]
+    NotClaimed,
+    /// The shard is not the one that the publisher signed.
+    #[error("evidence: not the shard of column {} in segment {}", column.get(), segment.0)]
+    Shard {
+        /// Segment that was asked for.
+        segment: SegmentIndex,
+        /// Column that was asked for.
+        column: ColumnIndex,
+    },
+    /// Record and answer are of different holders.
+    #[error("evidence: record and answer are of different holders")]
+    OtherHolder,
+    /// The answer is right.
+    #[error("evidence: the answer is right")]
+    Right,
     /// Not signed by who is accused.
     #[error(transparent)]
     Signature(#[from] SignatureError),

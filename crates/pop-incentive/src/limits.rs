@@ -90,3 +90,12 @@ pub const SCARCITY_FACTOR_MAX: u64 = 4;
 
 /// Contents that one plan chooses from.
 pub const PLAN_CANDIDATES_MAX: usize = 65_536;
+
+/// Seconds that the time of an audit may be off the holder's clock.
+pub const AUDIT_WINDOW_S: u64 = 300;
+
+/// Bytes of an audit's challenge.
+pub const AUDIT_CHALLENGE_BYTES: usize = 83;
+
+/// Bytes of a signed answer to an audit.
+pub const AUDIT_ANSWER_BYTES: usize = 200;

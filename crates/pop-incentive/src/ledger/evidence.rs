@@ -1,16 +1,21 @@
 //! Proofs of a wrong by a masternode that anybody can check with nothing else at hand.
 
-use pop_wire::{PeerId, WalletAddress};
+use bytes::Bytes;
+use pop_wire::limits::{
+    CONTENT_PATH_LEN_MAX, ENVELOPE_BYTES_MAX, SEGMENT_PATH_LEN_MAX, SHARD_BYTES_MAX,
+};
+use pop_wire::{Digest, PeerId, Signed, SignedBody, WalletAddress};
 
+use crate::audit::{FailedAuditEvidence, SignedAnswer};
 use crate::evidence::{DoubleQuoteEvidence, DoubleVoucherEvidence};
-use crate::ledger::codec::{DecodeError, Field, Reader, word_of_bytes};
+use crate::ledger::codec::{DecodeError, Field, Reader, put_length, word_of_bytes};
 use crate::ledger::state::LedgerState;
-use crate::limits::QUOTE_BYTES;
+use crate::limits::{AUDIT_ANSWER_BYTES, QUOTE_BYTES};
 use crate::quote::SignedQuote;
 use crate::typed_data::keccak;
 
 /// What a masternode did. Only what a third party can verify from bytes that the wrongdoer signed
-/// is here: a failed audit is not, because silence has no signature.
+/// is here: an audit that was answered wrongly is, one that was not answered isn't.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Evidence {
@@ -20,6 +25,8 @@ pub enum Evidence {
     DoubleVoucher(Box<DoubleVoucherEvidence>),
     /// It signed two quotes under one serial number.
     DoubleQuote(Box<DoubleQuoteEvidence>),
+    /// It signed that it holds a column, and a wrong answer when it was asked for a shard of it.
+    FailedAudit(Box<FailedAuditEvidence>),
 }
 
 /// Checks an equivocation proof; the publisher and the content if it holds.
@@ -62,6 +69,15 @@ impl LedgerState {
                 let slot = [&b"POP quote"[..], &quote.payee.0, &quote.serial.to_be_bytes()];
                 Some(Offence { offender: quote.payee, wrong: keccak(&slot.concat()) })
             }
+            Evidence::FailedAudit(failed) => {
+                let holder = failed.verify(&self.domain).ok()?.wallet_address();
+                // spec/incentive.md §16.3: all wrong answers of one epoch are one wrong.
+                let since = failed.answer.answer.challenge.asked_at.0;
+                let since = since.saturating_sub(self.parameters.genesis.0);
+                let epoch = since.checked_div(self.parameters.epoch_s)?.to_be_bytes();
+                let slot = [&b"POP audit"[..], &holder.0, &epoch];
+                Some(Offence { offender: holder, wrong: keccak(&slot.concat()) })
+            }
         }
     }
 }
@@ -87,6 +103,10 @@ impl Field for Evidence {
                 out.extend_from_slice(&pair.first.encode());
                 out.extend_from_slice(&pair.second.encode());
             }
+            Self::FailedAudit(failed) => {
+                out.push(4);
+                put_failed_audit(failed, out);
+            }
         }
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -100,6 +120,7 @@ impl Field for Evidence {
                 let (first, second) = (take_quote(reader)?, take_quote(reader)?);
                 Ok(Self::DoubleQuote(Box::new(DoubleQuoteEvidence { first, second })))
             }
+            [4] => Ok(Self::FailedAudit(Box::new(take_failed_audit(reader)?))),
             [got] => Err(DecodeError::Kind { field: "evidence", got }),
         }
     }
@@ -108,4 +129,41 @@ impl Field for Evidence {
 fn take_quote(reader: &mut Reader<'_>) -> Result<SignedQuote, DecodeError> {
     SignedQuote::decode(reader.slice("quote", QUOTE_BYTES)?)
         .map_err(|_| DecodeError::Invalid { field: "quote" })
+}
+
+fn put_failed_audit(failed: &FailedAuditEvidence, out: &mut Vec<u8>) {
+    for part in [&failed.manifest.encode(), &failed.record.encode(), &failed.shard] {
+        put_length(part.len(), out);
+        out.extend_from_slice(part);
+    }
+    out.extend_from_slice(&failed.answer.encode());
+    for path in [&failed.segment_path, &failed.content_path] {
+        put_length(path.len(), out);
+        path.iter().for_each(|digest| digest.put(out));
+    }
+}
+
+fn take_failed_audit(reader: &mut Reader<'_>) -> Result<FailedAuditEvidence, DecodeError> {
+    let manifest = take_signed(reader, "manifest")?;
+    let record = take_signed(reader, "record")?;
+    let length = reader.length("shard", SHARD_BYTES_MAX)?;
+    let shard = Bytes::copy_from_slice(reader.slice("shard", length)?);
+    let answer = SignedAnswer::decode(reader.slice("answer", AUDIT_ANSWER_BYTES)?)
+        .map_err(|_| DecodeError::Invalid { field: "answer" })?;
+    let mut path = |field, length_max| {
+        let length = reader.length(field, length_max)?;
+        (0..length).map(|_| Field::take(reader)).collect::<Result<Vec<Digest>, _>>()
+    };
+    let segment_path = path("segment path", SEGMENT_PATH_LEN_MAX)?;
+    let content_path = path("content path", CONTENT_PATH_LEN_MAX)?;
+    Ok(FailedAuditEvidence { manifest, record, answer, shard, segment_path, content_path })
+}
+
+fn take_signed<T: SignedBody>(
+    reader: &mut Reader<'_>,
+    field: &'static str,
+) -> Result<Signed<T>, DecodeError> {
+    let length = reader.length(field, ENVELOPE_BYTES_MAX)?;
+    let bytes = Bytes::copy_from_slice(reader.slice(field, length)?);
+    Signed::decode(bytes).map_err(|_| DecodeError::Invalid { field })
 }

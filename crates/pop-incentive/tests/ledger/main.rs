@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod evidence;
 mod exhaustive;
+mod failed_audit;
 mod model;
 mod support;
 mod typed;

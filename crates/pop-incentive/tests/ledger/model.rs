@@ -9,6 +9,7 @@ use pop_incentive::voucher::SignedVoucher;
 use pop_wire::{ContentId, Digest, UnixTime, WalletAddress};
 
 use crate::exhaustive::Step as Walked;
+use crate::failed_audit::wrong_answer;
 use crate::support::*;
 
 /// What a step means to the model.
@@ -304,11 +305,7 @@ pub(crate) fn collateral_universe() -> (LedgerState, Model, Vec<Walked>) {
     let [o, r] = [&cold, &reporter].map(wallet);
     let model = with(&state, &[o, r]);
     let operator = hot.peer_id();
-    let slash = |content| Operation::Slash {
-        owner: o,
-        operator,
-        evidence: Evidence::Equivocation(equivocation(&hot, content)),
-    };
+    let slash = |evidence| Operation::Slash { owner: o, operator, evidence };
     let register = Operation::RegisterCollateral { operator, amount: units(50) };
     let top_up = Operation::TopUpCollateral { operator, amount: units(5) };
     let steps = vec![
@@ -317,8 +314,8 @@ pub(crate) fn collateral_universe() -> (LedgerState, Model, Vec<Walked>) {
         does(o, Operation::Unbond { operator }, Step::Unbond),
         Walked::Wait { seconds: 14 * DAY_S },
         does(o, Operation::WithdrawCollateral { operator }, Step::Leave(o)),
-        does(r, slash(1), Step::Slash(r, 1)),
-        does(r, slash(2), Step::Slash(r, 2)),
+        does(r, slash(Evidence::Equivocation(equivocation(&hot, 1))), Step::Slash(r, 1)),
+        does(r, slash(wrong_answer(&hot)), Step::Slash(r, 2)),
         does(o, Operation::Transfer { to: r, amount: units(60) }, Step::Transfer(o, r, 60)),
     ];
     (state, model, steps)

@@ -1,5 +1,7 @@
 //! Where money is, and how it moves: [`Account`] and [`Entry`].
 
+use core::fmt;
+
 use pop_wire::{Amount, PeerId, WalletAddress};
 
 use crate::ids::{BountyId, LockId, PoolId, VaultId};
@@ -44,6 +46,29 @@ pub enum Account {
     Emission,
     /// Where money ends. Nothing is ever taken out.
     Burned,
+}
+
+/// As a person reads it and the test vectors have it: `wallet 0x…`, `vault 33…`, `burned`.
+impl fmt::Display for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wallet(wallet) => write!(formatter, "wallet {wallet}"),
+            Self::Vault(vault) => write!(formatter, "vault {vault}"),
+            Self::VaultPenalty(vault) => write!(formatter, "penalty of vault {vault}"),
+            Self::Collateral { owner, operator } => {
+                write!(formatter, "collateral of {owner} for {operator}")
+            }
+            Self::Unbonding { owner, operator } => {
+                write!(formatter, "unbonding collateral of {owner} for {operator}")
+            }
+            Self::Pool(pool) => write!(formatter, "pool {pool}"),
+            Self::Bounty(bounty) => write!(formatter, "bounty {bounty}"),
+            Self::Lock(lock) => write!(formatter, "lock {lock}"),
+            Self::RepairFund => formatter.write_str("repair fund"),
+            Self::Emission => formatter.write_str("emission"),
+            Self::Burned => formatter.write_str("burned"),
+        }
+    }
 }
 
 /// Money that moved. `debit` gave it, `credit` got it.

@@ -1,10 +1,13 @@
-//! Prints `spec/vectors/incentive.json`: prices, and signed quotes and vouchers with every
-//! intermediate value. After a change of the format:
+//! Prints `spec/vectors/incentive.json`: prices, signed quotes, vouchers and operations of the
+//! ledger with every intermediate value, and what is refused. After a change of the format:
 //!
 //! ```sh
 //! cargo run -p examples --bin incentive_vectors > target/incentive.json
 //! mv target/incentive.json spec/vectors/
 //! ```
+
+mod ledger;
+mod refused;
 
 use std::error::Error;
 
@@ -16,10 +19,17 @@ use pop_incentive::voucher::Voucher;
 use pop_wire::{Amount, ContentId, Keypair, UnixTime, WalletAddress};
 use serde_json::{Value, json};
 
+pub(crate) type Failure = Box<dyn Error>;
+
 const PAYER: [u8; 32] = [0x11; 32];
 const PAYEE: [u8; 32] = [0x22; 32];
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
+    println!("{:#}", vectors()?);
+    Ok(())
+}
+
+fn vectors() -> Result<Value, Failure> {
     let pop = Amount::ONE_POP.base_units();
     let prices = [
         price(pop, 500, 6_250_000)?,
@@ -45,17 +55,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         [(pop, 500, 1), (u128::MAX, 100_000_000, u64::MAX)]
             .map(|numbers| quote(domain, &payee, numbers))
     });
-    let vectors = json!({
+    Ok(json!({
         "about": "Test vectors of spec/incentive.md. Bytes are hex, amounts and counts are \
-                  decimal strings. A price of null doesn't fit 128 bits.",
+                  decimal strings. A price of null doesn't fit 128 bits. Operations are applied to \
+                  one ledger in their order, those that are refused after all others.",
         "payer_secret": hex::encode(PAYER),
         "payee_secret": hex::encode(PAYEE),
         "prices": prices,
         "vouchers": vouchers.collect::<Vec<_>>(),
         "quotes": quotes.collect::<Result<Vec<_>, _>>()?,
-    });
-    println!("{vectors:#}");
-    Ok(())
+        "ledger": ledger::vectors()?,
+        "refused_vouchers": refused::vouchers(&payer, &payee)?,
+        "refused_quotes": refused::quotes(&payer, &payee)?,
+    }))
+}
+
+/// The name of a refusal: its innermost variant.
+fn refusal_name(refusal: &impl std::fmt::Debug) -> String {
+    let text = format!("{refusal:?}");
+    let variants = text.split(" {").next().unwrap_or_default();
+    variants.trim_end_matches(')').rsplit('(').next().unwrap_or_default().to_owned()
 }
 
 fn price(rate: u128, kbps: u32, bytes: u64) -> Result<Value, &'static str> {
@@ -137,4 +156,16 @@ fn quote(
         "signature": hex::encode(signed.signature.to_bytes()),
         "encoded": hex::encode(signed.encode()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_vectors_in_spec_are_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/vectors/incentive.json");
+        let text = std::fs::read_to_string(path).expect("spec/vectors/incentive.json");
+        let stored: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let current = super::vectors().expect("the scenario works");
+        assert!(stored == current, "stale: the head of this program says what to run");
+    }
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fuzzes every target for a short while: fuzz/smoke.sh [SECONDS], 30 by default. Fails at the first
+# Fuzzes every target for a short while: fuzz/smoke.sh [SECONDS], 20 by default. Fails at the first
 # finding; the input is then in fuzz/artifacts/TARGET/. The seed is fixed, so that a change does not
 # fail for what an earlier one did; long runs by hand (README.md) draw theirs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-seconds=${1:-30}
+seconds=${1:-20}
 mkdir -p target
 for path in fuzz_targets/*.rs; do
     target=$(basename "$path" .rs)

@@ -8,6 +8,9 @@ use std::path::Path;
 use bytes::{Bytes, BytesMut};
 use pop_fuzz::keypair;
 use pop_fuzz::sample::Sample;
+use pop_incentive::ledger::SignedOperation;
+use pop_incentive::quote::SignedQuote;
+use pop_incentive::voucher::SignedVoucher;
 use pop_incentive::wallet::{Keystore, Mnemonic, Passphrase, ScryptParameters};
 use pop_wire::message::{
     Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
@@ -42,6 +45,12 @@ fn main() -> Result<(), Failure> {
     let keystores = keystores()?;
     for (index, text) in keystores.iter().enumerate() {
         write("keystore", index, text.as_bytes())?;
+    }
+    for (target, seeds) in money()? {
+        for (index, bytes) in seeds.iter().enumerate() {
+            write(target, index, bytes)?;
+        }
+        println!("{} seeds for {target}", seeds.len());
     }
     println!("{} seeds for keystore", keystores.len());
     println!("{} seeds for wire_decode, {} for frame_split", wire.len(), messages.len());
@@ -196,6 +205,39 @@ fn vectors() -> Result<Vec<(u8, Bytes)>, Failure> {
         }
     }
     Ok(found.into_iter().collect())
+}
+
+/// The vectors of money, each with the byte that its target tells kinds by. Those that are refused
+/// are there too: they are nearly right.
+fn money() -> Result<[(&'static str, Vec<Vec<u8>>); 2], Failure> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/incentive.json");
+    let vectors: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let encoded = |kind: u8, list: &Value| -> Result<Vec<Vec<u8>>, Failure> {
+        let list = list.as_array().ok_or("incentive.json: expected a list")?;
+        let seed = |vector: &Value| {
+            let bytes = vector["encoded"].as_str().and_then(from_hex);
+            Ok([&[kind], &bytes.ok_or("incentive.json: expected bytes in hex")?[..]].concat())
+        };
+        list.iter().map(seed).collect()
+    };
+    let quotes = encoded(0, &vectors["quotes"])?;
+    let vouchers = encoded(1, &vectors["vouchers"])?;
+    let operations = encoded(0, &vectors["ledger"]["operations"])?;
+    let reads = quotes.iter().all(|it| SignedQuote::decode(&it[1..]).is_ok())
+        && vouchers.iter().all(|it| SignedVoucher::decode(&it[1..]).is_ok())
+        && operations.iter().all(|it| SignedOperation::decode(&it[1..]).is_ok());
+    if !reads || [&quotes, &vouchers, &operations].iter().any(|it| it.is_empty()) {
+        return Err("incentive.json: does not decode".into());
+    }
+    let refused = [
+        encoded(0, &vectors["refused_quotes"]["refused"])?,
+        encoded(1, &vectors["refused_vouchers"]["refused"])?,
+    ];
+    let refused_operations = encoded(0, &vectors["ledger"]["refused"])?;
+    Ok([
+        ("quotes", [quotes, vouchers].into_iter().chain(refused).flatten().collect()),
+        ("ledger_machine", [operations, refused_operations].concat()),
+    ])
 }
 
 /// Whether the decoder with this number in the target `wire_decode` takes `bytes`.

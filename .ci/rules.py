@@ -58,31 +58,50 @@ for path in tracked("*.md"):
 
 # Every bound of a format stands in its specification with its value, and no other does.
 LIMIT_TABLES = {
-    "crates/pop-wire/src/limits.rs": "spec/wire.md",
-    "crates/pop-exchange/src/limits.rs": "spec/exchange.md",
-    "crates/pop-incentive/src/limits.rs": "spec/incentive.md",
+    "spec/wire.md": ["crates/pop-wire/src/limits.rs"],
+    "spec/exchange.md": ["crates/pop-exchange/src/limits.rs"],
+    "spec/incentive.md": [
+        "crates/pop-incentive/src/limits.rs",
+        "crates/pop-incentive/src/ledger/limits.rs",
+    ],
 }
 
 
+def definitions(path):
+    """Name and expression of each constant."""
+    text = re.sub(r"//.*", "", path.read_text()).replace("pop_wire::limits::", "")
+    return dict(re.findall(r"pub const (\w+): \w+ =\s*(.+?);", text, re.DOTALL))
+
+
+WIRE = definitions(ROOT / "crates/pop-wire/src/limits.rs")
+
+
 def constants(path):
-    """Name and value of each constant: sums, products and shifts of integers and of each other."""
-    text = re.sub(r"//.*", "", path.read_text())
-    found = dict(re.findall(r"pub const (\w+): \w+ =\s*(.+?);", text, re.DOTALL))
+    """Name and value of each constant: sums, products and shifts of integers, of each other and of
+    the wire's."""
+    found = definitions(path)
+    known = WIRE | found
 
     def value(name):
-        terms = re.sub(r"\bas usize\b|(?<=\d)_(?=\d)", "", found[name])
+        terms = re.sub(r"\bas usize\b|(?<=\d)_(?=\d)", "", known[name])
         return re.sub(r"[A-Z_]{2,}", lambda term: f"({value(term.group())})", terms)
 
     return {name: eval(value(name), {"__builtins__": {}}) for name in found}
 
 
-for source, document in LIMIT_TABLES.items():
-    code = constants(ROOT / source)
+for document, sources in LIMIT_TABLES.items():
+    code = {}
+    for source in sources:
+        for name, value in constants(ROOT / source).items():
+            if name in code:
+                breach(ROOT / source, f"{name} is another file's limit too")
+            code[name] = value
     rows = re.findall(r"^\| `([A-Z0-9_]+)` \| ([\d,]+) \|", (ROOT / document).read_text(), re.MULTILINE)
     table = {name: int(value.replace(",", "")) for name, value in rows}
     for name in sorted(code.keys() | table.keys()):
         if code.get(name) != table.get(name):
-            breach(ROOT / document, f"{name} is {table.get(name)} here, {code.get(name)} in {source}")
+            where = " or ".join(sources)
+            breach(ROOT / document, f"{name} is {table.get(name)} here, {code.get(name)} in {where}")
 
 # A section that is cited must exist. Within a document, and in a `limits.rs` whose head names one,
 # a bare section is that document's own.

@@ -18,7 +18,6 @@ const OBJECTION_BYTES: usize = 2;
 /// One message between a payer and a payee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "it lives as long as it takes to handle it")]
 pub enum PaymentMessage {
     /// Payer: what do you ask for this content?
     Ask(Demand),

@@ -4,12 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use alloy_sol_types::{Eip712Domain, SolStruct, eip712_domain, sol};
+use pop_incentive::audit::AuditChallenge;
 use pop_incentive::ids::VaultId;
 use pop_incentive::typed_data::{
     KnownWallet, LedgerDomain, MoneySignature, SignatureError, StructHash,
 };
 use pop_incentive::voucher::Voucher;
-use pop_wire::{Amount, Keypair, WalletAddress};
+use pop_wire::{Amount, ColumnIndex, ContentId, Keypair, SegmentIndex, UnixTime, WalletAddress};
 
 mod oracle {
     super::sol! {
@@ -19,6 +20,16 @@ mod oracle {
             uint64 epoch;
             uint128 amount;
             uint64 bytes;
+        }
+
+        struct AuditAnswer {
+            address holder;
+            bytes32 content;
+            uint64 segment;
+            uint16 column;
+            bytes32 nonce;
+            uint64 asked_at;
+            bytes32 digest;
         }
 
         struct Everything {
@@ -62,6 +73,38 @@ fn domain_separators_are_those_of_eip_712() {
     for (chain_id, contract) in [(0, 0), (1, 1), (31_337, 0xab), (u64::MAX, 0xff)] {
         let (ours, theirs) = domains(chain_id, contract);
         assert_eq!(ours.separator(), theirs.separator().0);
+    }
+}
+
+/// The example of spec/incentive.md §16.1.
+#[test]
+fn an_audit_s_answer_is_that_of_eip_712_and_of_the_specification() {
+    let (ours, theirs) = domains(5_000_000_001, 0xaa);
+    let challenge = AuditChallenge {
+        content: ContentId([0x11; 32]),
+        segment: SegmentIndex(5),
+        column: ColumnIndex::new(3).unwrap(),
+        nonce: [0x22; 32],
+        asked_at: UnixTime(1_800_000_000),
+    };
+    let answer = challenge.answer(&ours, &keypair(1), &[0x33; 64]);
+    let same = oracle::AuditAnswer {
+        holder: answer.answer.holder.0.into(),
+        content: challenge.content.0.into(),
+        segment: 5,
+        column: 3,
+        nonce: challenge.nonce.into(),
+        asked_at: 1_800_000_000,
+        digest: answer.answer.digest.0.into(),
+    };
+    assert_eq!(answer.answer.struct_hash(), same.eip712_hash_struct().0);
+    let digest = same.eip712_signing_hash(&theirs).0;
+    answer.signature.verify_peer(&digest, keypair(1).peer_id()).unwrap();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let specification = include_str!("../../../spec/incentive.md");
+    let holder = hex(&answer.answer.holder.0);
+    for stated in [holder, hex(&challenge.encode()), hex(&answer.answer.digest.0)] {
+        assert!(specification.replace(['\n', ' '], "").contains(&stated), "{stated}");
     }
 }
 

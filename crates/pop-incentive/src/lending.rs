@@ -82,8 +82,7 @@ pub struct Lender {
 }
 
 impl Lender {
-    /// A lender with what it lent before it stopped, as [`loans`](Self::loans) gave it. What
-    /// borrowers may owe on top it has forgotten: they begin at their base again.
+    /// A lender with what it lent before it stopped, as [`loans`](Self::loans) gave it.
     pub fn new(
         policy: LenderPolicy,
         lender: WalletAddress,

@@ -253,6 +253,12 @@ impl Payee {
         self.accounts.get(&vault).and_then(|account| account.stored)
     }
 
+    /// Base units that the ledger has paid of this vault's vouchers in this epoch, as far as
+    /// [`PayeeInput::Redeemed`] said.
+    pub fn redeemed(&self, vault: VaultId) -> Amount {
+        self.accounts.get(&vault).map_or(Amount::ZERO, |account| account.redeemed)
+    }
+
     /// What can be lost to payers that stop paying, in bytes.
     pub fn bound(&self) -> ExposureBound {
         self.exposure.bound()

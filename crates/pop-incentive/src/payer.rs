@@ -229,6 +229,11 @@ impl Payer {
         self.promised
     }
 
+    /// Base units promised to each payee in this epoch.
+    pub fn promises(&self) -> impl Iterator<Item = (WalletAddress, Amount)> + '_ {
+        self.accounts.iter().map(|(payee, account)| (*payee, account.record.amount))
+    }
+
     /// What can be lost to payees that take a promise and serve nothing, in bytes.
     pub fn bound(&self) -> ExposureBound {
         self.exposure.bound()

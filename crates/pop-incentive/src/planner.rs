@@ -66,8 +66,8 @@ pub struct Candidate {
     pub held: u16,
     /// Bytes of a column on the disk.
     pub column_bytes: u64,
-    /// Bytes that all viewers together will take from all holders until the horizon. A guess, for
-    /// instance that of [`expected_bytes`].
+    /// Bytes that all viewers together will take from all holders until the horizon. A guess:
+    /// what was asked for in as long a time is the usual one.
     pub demand_bytes: u64,
     /// What is asked for bytes while all columns live.
     pub base: Tariff,
@@ -165,13 +165,6 @@ pub fn plan(candidates: &[Candidate], budget: &NodeBudget) -> Result<StoragePlan
         }
     }
     Ok(best)
-}
-
-/// A guess at what will be asked for, from what was asked for in as long a time, of this content
-/// and of all contents on average: the middle. What was wanted most was also lucky, and tastes
-/// change; who takes it at its word pays for columns that nobody wants any more.
-pub fn expected_bytes(seen_bytes: u64, average_bytes: u64) -> u64 {
-    seen_bytes.midpoint(average_bytes)
 }
 
 /// What so many columns of a content serve and earn until the horizon, if viewers choose among all

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use pop_incentive::planner::{Candidate, NodeBudget, StoragePlan, expected_bytes, plan};
+use pop_incentive::planner::{Candidate, NodeBudget, StoragePlan, plan};
 use pop_incentive::rate::{Rate, Tariff, Tier};
 use pop_incentive::scarcity::Supply;
 use pop_incentive::storage_cost::StorageCost;
@@ -166,7 +166,8 @@ impl Node {
         let average = self.demand.iter().sum::<u64>() / u64::try_from(CONTENTS).unwrap();
         let candidate = |content: usize| {
             let film_bytes = world.column_bytes[content] * u64::from(K);
-            let views = expected_bytes(self.demand[content], average) * HORIZON_WEEKS;
+            // Who was wanted most was also lucky: halfway back to the average.
+            let views = (self.demand[content] + average) / 2 * HORIZON_WEEKS;
             Candidate {
                 content: name(content),
                 supply: Supply::new(world.live[content], K, N).unwrap(),

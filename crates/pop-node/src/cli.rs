@@ -10,6 +10,7 @@ mod ledger;
 mod loan;
 mod names;
 mod output;
+mod payer;
 mod pool;
 mod publish;
 mod purse;

@@ -1,6 +1,7 @@
 //! The showcase: a network of real processes on this machine, a film that plays through it, and
 //! more than a quarter of the processes killed while it plays.
 
+mod bank;
 mod cluster;
 mod lineup;
 mod material;
@@ -88,6 +89,23 @@ pub struct DemoReport {
     pub redundancy_after_repair: u32,
     /// Nodes killed after the repair: as many as the repaired placement survives.
     pub killed_after_repair: u32,
+    /// Base units that left the viewer's vault for the masternodes.
+    pub paid: u128,
+    /// Base units that the viewer promised them: `paid`, and what was on its way to those that were
+    /// killed.
+    pub promised: u128,
+    /// Base units that all masternodes earned.
+    pub earned_total: u128,
+    /// The least that one of them earned.
+    pub earned_min: u128,
+    /// The most that one of them earned.
+    pub earned_max: u128,
+    /// Vouchers that the viewer sent.
+    pub vouchers: u64,
+    /// Bytes of all payment messages, both ways, over the bytes of shards that the viewer got.
+    pub voucher_bytes_overhead: f64,
+    /// Base units of collateral that masternodes lost.
+    pub slashed: u128,
     /// Whether the whole could be fetched once more after that, and was identical.
     pub second_fetch_identical: bool,
 }
@@ -96,7 +114,13 @@ impl DemoReport {
     /// Whether everything held that the demo promises. A stall is not a lie: it is printed.
     #[must_use]
     pub fn kept_its_promise(&self) -> bool {
-        self.identical && self.second_fetch_identical
+        self.identical && self.second_fetch_identical && self.money_adds_up()
+    }
+
+    /// Whether what left the vault is what the masternodes have, and no more than was promised.
+    #[must_use]
+    pub fn money_adds_up(&self) -> bool {
+        self.paid == self.earned_total && self.paid <= self.promised && self.slashed == 0
     }
 }
 

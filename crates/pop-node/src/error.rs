@@ -165,6 +165,26 @@ pub enum NodeError {
     /// A message or record that we made is not valid.
     #[error("wire: {0}")]
     Wire(#[from] WireError),
+    /// The records of payments can't be read or written.
+    #[error("{path}: the records of payments can't be used: {problem}")]
+    MoneyStore {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// The records of payments contradict themselves.
+    #[error("the records of payments are damaged: {problem}")]
+    MoneyRecords {
+        /// How.
+        problem: String,
+    },
+    /// Another process pays from this wallet; two at once would promise the same money twice.
+    #[error("{path} is in use by another process, which pays from the same wallet")]
+    WalletInUse {
+        /// The records of its payments.
+        path: PathBuf,
+    },
     /// An address to listen on can't be used.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -219,7 +239,8 @@ impl NodeError {
             Self::InputChanged { .. } | Self::Geometry(_) | Self::Encode(_) => 65,
             Self::Input { .. } => 66,
             Self::Store(error) if error.is_full() => 73,
-            Self::Store(_) => 74,
+            Self::Store(_) | Self::MoneyStore { .. } | Self::MoneyRecords { .. } => 74,
+            Self::WalletInUse { .. } => 75,
             Self::Output { .. } => 73,
             Self::Placement(_)
             | Self::TooFewNodes { .. }
@@ -248,6 +269,8 @@ impl NodeError {
             Self::BadInput { .. } => "bad_input",
             Self::Store(error) if error.is_full() => "disk_full",
             Self::Store(_) => "store",
+            Self::MoneyStore { .. } | Self::MoneyRecords { .. } => "money_store",
+            Self::WalletInUse { .. } => "wallet_in_use",
             Self::Link(_) => "bad_link",
             Self::KeyMissing => "key_missing",
             Self::WrongKey { .. } => "wrong_key",
@@ -292,6 +315,12 @@ impl NodeError {
             Self::Wallet(error) => return error.hint(),
             Self::Link(_) => {
                 "a link looks like pop:<52 characters>?k=<52 characters>; copy it whole"
+            }
+            Self::MoneyStore { .. } | Self::MoneyRecords { .. } => {
+                "check the disk, and restore the file from a backup only if no other copy paid since"
+            }
+            Self::WalletInUse { .. } => {
+                "ask the node that runs there, at its gateway, or give another --data-dir"
             }
             Self::KeyMissing => "ask whoever gave you the link for the part after `?k=`",
             Self::WrongKey { .. } => {

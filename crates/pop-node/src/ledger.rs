@@ -99,6 +99,15 @@ pub(crate) fn is_here(data_dir: &Path) -> bool {
     files::folder(data_dir).join("genesis").exists()
 }
 
+/// Open the ledger in `data_dir` alone, without a network, until `stop`.
+pub(crate) async fn open_here(
+    data_dir: &Path,
+    running: (&TaskTracker, &CancellationToken),
+) -> Result<LedgerClient, LedgerFileError> {
+    let service = LedgerService::open(data_dir, running).await?;
+    Ok(LedgerClient::new(Way::Here(service), data_dir.to_path_buf(), Arc::default()))
+}
+
 /// Tell other processes of this node where it listens, so that they can ask it.
 pub(crate) fn tell_where(data_dir: &Path, addresses: &[Multiaddr]) {
     if let Err(error) = files::tell_serving(data_dir, addresses) {

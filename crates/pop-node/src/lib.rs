@@ -19,6 +19,7 @@ pub mod ledger;
 mod links;
 pub mod media;
 pub mod metrics;
+pub mod money;
 pub mod muxer;
 mod network;
 mod node;

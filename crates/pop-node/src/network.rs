@@ -36,7 +36,7 @@ pub(crate) struct Network {
 #[derive(Debug)]
 pub(crate) enum NetworkEvent {
     /// A peer opened a stream to be served.
-    Inbound { peer: PeerId, stream: ExchangeStream },
+    Inbound { peer: PeerId, address: Option<Multiaddr>, stream: ExchangeStream },
     /// An announcement needs a fresh signature.
     RenewalDue(Subject),
 }

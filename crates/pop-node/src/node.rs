@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
-use pop_wire::{Keypair, MasternodeRecord, PeerId, Verified};
+use pop_wire::{Amount, Keypair, MasternodeRecord, PeerId, Verified};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +20,7 @@ use crate::error::NodeError;
 use crate::fetch::OpenContents;
 use crate::gateway;
 use crate::ledger::{self, LedgerClient};
+use crate::money::Money;
 use crate::network::{Network, NetworkEvent};
 use crate::serve::{Server, ServerEvent};
 use crate::settings::Settings;
@@ -28,6 +29,9 @@ use crate::transport::Role;
 
 /// Time that a shutdown waits for what is under way.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time that a last voucher has to get from the queues into the sockets.
+const GOODBYE: Duration = Duration::from_millis(100);
 
 /// How long a partial column is kept for its publisher to go on with.
 const PARTIAL_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -55,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) store: Option<ColumnStore>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) ledger: Option<LedgerClient>,
+    /// None without a ledger.
+    pub(crate) money: Option<Money>,
     pub(crate) clock: Clock,
     pub(crate) contents: OpenContents,
     pub(crate) tasks: TaskTracker,
@@ -109,9 +115,22 @@ impl Node {
         let service = ledger.service();
         let (network, events) = Network::start(&keypair, role, &settings, service, running)?;
         let ledger = ledger.client(&network, &settings.data_dir, &stats);
+        let pays = settings.price_max != Amount::ZERO;
+        let sells = store.is_some() && settings.price != Amount::ZERO;
+        let opened = match &ledger {
+            Some(ledger) if pays || sells => {
+                Some(Money::open((&keypair, &settings), ledger, &stats, running).await?)
+            }
+            _ => None,
+        };
+        let (money, account) = match opened {
+            Some((money, bank, books)) => (Some(money), Some((bank, books))),
+            None => (None, None),
+        };
         let serving = match &store {
             Some(store) => {
-                Some(Server::start(&settings, store.clone(), Arc::clone(&stats), running)?)
+                let counted = Arc::clone(&stats);
+                Some(Server::start(&settings, store.clone(), (account, counted), running)?)
             }
             None => None,
         };
@@ -123,6 +142,7 @@ impl Node {
             store,
             stats,
             ledger,
+            money,
             clock: Clock::start(),
             contents: OpenContents::default(),
             tasks: tasks.clone(),
@@ -189,6 +209,36 @@ impl Node {
         self.inner.live_masternodes().await.len()
     }
 
+    /// Let every promise that was decided on reach its payee: before a shutdown, so that nobody has
+    /// to wait for the next visit.
+    pub async fn settle(&self) {
+        let Some(purse) = self.inner.money.as_ref().and_then(|money| money.purse.as_ref()) else {
+            return;
+        };
+        let settled = tokio::time::timeout(SHUTDOWN_TIMEOUT, purse.settle()).await;
+        if settled.is_err() {
+            tracing::warn!("promises are still being stored");
+        }
+        // Between the task that pays and the sockets are two queues that answer nothing.
+        tokio::time::sleep(GOODBYE).await;
+    }
+
+    /// What this node promised by vouchers, to whom, in its vault's epoch.
+    pub async fn promises(&self) -> Vec<(pop_wire::WalletAddress, pop_wire::Amount)> {
+        match self.inner.money.as_ref().and_then(|money| money.purse.as_ref()) {
+            Some(purse) => purse.promises().await,
+            None => Vec::new(),
+        }
+    }
+
+    /// What this node earned by serving, by content and payer; nothing without a ledger.
+    ///
+    /// # Errors
+    /// [`NodeError::MoneyStore`]: the records can't be read.
+    pub fn earnings(&self) -> Result<Vec<crate::money::Earned>, NodeError> {
+        self.inner.money.as_ref().map_or(Ok(Vec::new()), Money::earnings)
+    }
+
     /// Stop taking work, finish what is under way for a few seconds, then let go of everything.
     pub async fn shutdown(self) {
         self.inner.stop.cancel();
@@ -248,8 +298,8 @@ async fn run(
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(NetworkEvent::Inbound { peer, stream }) => match &server {
-                    Some(server) => server.serve(peer, stream).await,
+                Some(NetworkEvent::Inbound { peer, address, stream }) => match &server {
+                    Some(server) => server.serve((peer, address), stream).await,
                     None => drop(stream),
                 },
                 Some(NetworkEvent::RenewalDue(subject)) => announcer.renew(subject).await,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use libp2p::Multiaddr;
 use pop_exchange::libp2p::ExchangeStream;
 use pop_exchange::provider::{Event, Input, Output, Provider, ProviderConfig};
 use pop_exchange::{Introduction, LinkId};
@@ -20,6 +21,7 @@ use crate::clock::Clock;
 use crate::disk::ColumnStore;
 use crate::error::NodeError;
 use crate::links::{self, Flushes, LinkEvent, LinkSender};
+use crate::money::{self, Action, Bank, Books, News, Till};
 use crate::settings::Settings;
 use crate::stats::Stats;
 
@@ -37,7 +39,7 @@ pub(crate) struct Server {
 
 #[derive(Debug)]
 enum Request {
-    Serve { peer: PeerId, stream: ExchangeStream },
+    Serve { peer: PeerId, address: Option<Multiaddr>, stream: ExchangeStream },
     Introduce(Introduction),
     Name(Vec<Signed<MasternodeRecord>>),
 }
@@ -56,15 +58,25 @@ impl Server {
     pub(crate) fn start(
         settings: &Settings,
         store: ColumnStore,
-        stats: Arc<Stats>,
+        (account, stats): (Option<(Bank, Books)>, Arc<Stats>),
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(Self, mpsc::Receiver<ServerEvent>), NodeError> {
+        let (till, news) = match account.filter(|(bank, _)| bank.sells()) {
+            Some(account) => {
+                let (till, news) = Till::open(account, store.clone())?;
+                (Some(till), news)
+            }
+            None => (None, mpsc::unbounded_channel().1),
+        };
         let mut config = ProviderConfig::default();
         config.payload_bytes_max = settings.serve_bytes_max;
         config.payload_bytes_per_link_max =
             config.payload_bytes_per_link_max.min(settings.serve_bytes_max);
         config.upload_window_bytes = settings.link_credit_bytes;
         config.links_max = usize::try_from(settings.links_max).unwrap_or(usize::MAX);
+        if till.is_some() {
+            config.allowance_bytes = 0;
+        }
         let provider = Provider::new(config).map_err(|error| NodeError::Io {
             action: "start serving",
             source: std::io::Error::other(error),
@@ -80,19 +92,25 @@ impl Server {
             next_link: 0,
             link_events,
             worker,
+            till,
             events,
             stats,
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
-        let (stop, running) = (stop.clone(), driver.run(request_queue, link_queue, results));
+        let (stop, running) =
+            (stop.clone(), driver.run(request_queue, link_queue, (results, news)));
         tasks.spawn(async move { stop.run_until_cancelled(running).await });
         Ok((Self { requests }, event_queue))
     }
 
     /// Serve a peer on a stream that it opened.
-    pub(crate) async fn serve(&self, peer: PeerId, stream: ExchangeStream) {
-        self.send(Request::Serve { peer, stream }).await;
+    pub(crate) async fn serve(
+        &self,
+        (peer, address): (PeerId, Option<Multiaddr>),
+        stream: ExchangeStream,
+    ) {
+        self.send(Request::Serve { peer, address, stream }).await;
     }
 
     /// What to say in the hello from now on.
@@ -115,10 +133,12 @@ impl Server {
 struct Driver {
     provider: Provider,
     clock: Clock,
-    links: BTreeMap<LinkId, LinkSender>,
+    links: BTreeMap<LinkId, (PeerId, LinkSender)>,
     next_link: u64,
     link_events: mpsc::Sender<(LinkId, LinkEvent)>,
     worker: StoreWorker,
+    /// None if everything is served for free.
+    till: Option<Till>,
     events: mpsc::Sender<ServerEvent>,
     stats: Arc<Stats>,
     tasks: TaskTracker,
@@ -130,7 +150,7 @@ impl Driver {
         mut self,
         mut requests: mpsc::Receiver<Request>,
         mut links: mpsc::Receiver<(LinkId, LinkEvent)>,
-        mut results: worker::Results,
+        (mut results, mut news): (worker::Results, mpsc::UnboundedReceiver<News>),
     ) {
         loop {
             let wait = self.provider.next_timeout().map_or(Duration::from_secs(3600), |at| {
@@ -147,6 +167,11 @@ impl Driver {
                         self.handle(Input::Store { token, result });
                     }
                 }
+                Some(news) = news.recv() => {
+                    if let Some(till) = &mut self.till {
+                        till.learn(news);
+                    }
+                }
                 () = tokio::time::sleep(wait) => self.handle(Input::Tick),
             }
             self.drain().await;
@@ -155,12 +180,15 @@ impl Driver {
 
     fn on_request(&mut self, request: Request) {
         match request {
-            Request::Serve { peer, stream } => {
+            Request::Serve { peer, address, stream } => {
                 let link = LinkId(self.next_link);
                 self.next_link += 1;
                 let (running, events) = ((&self.tasks, &self.stop), self.link_events.clone());
                 let sender = links::spawn(running, link, stream, (events, Flushes::Told));
-                self.links.insert(link, sender);
+                self.links.insert(link, (peer, sender));
+                if let Some(till) = &mut self.till {
+                    till.link_up(link, peer, money::prefix_of(address.as_ref()));
+                }
                 self.handle(Input::LinkUp { link, peer });
             }
             Request::Introduce(introduction) => self.handle(Input::Introduction(introduction)),
@@ -177,7 +205,7 @@ impl Driver {
             }
             LinkEvent::Flushed(messages) => self.handle(Input::Flushed { link, messages }),
             LinkEvent::Down => {
-                self.links.remove(&link);
+                self.forget(link);
                 self.handle(Input::LinkDown { link });
             }
         }
@@ -190,16 +218,40 @@ impl Driver {
         }
     }
 
+    fn forget(&mut self, link: LinkId) {
+        let Some((peer, _closing)) = self.links.remove(&link) else { return };
+        if let Some(till) = &mut self.till {
+            till.link_down(link, peer);
+        }
+    }
+
+    /// What the provider and the till want done, until neither wants anything.
     async fn drain(&mut self) {
+        loop {
+            self.drain_provider().await;
+            match self.till.as_mut().and_then(Till::poll) {
+                Some(Action::Say { link, body }) => self.handle(Input::Payment { link, body }),
+                Some(Action::Allow { peer, bytes }) => {
+                    self.handle(Input::Allowance { peer, bytes });
+                }
+                None => return,
+            }
+        }
+    }
+
+    async fn drain_provider(&mut self) {
         while let Some(output) = self.provider.poll() {
             match output {
                 Output::Send { link, message } => {
-                    self.stats.served(message.payload_bytes());
-                    if let Some(sender) = self.links.get(&link) {
-                        sender.send(message);
+                    let payload = message.payload_bytes();
+                    self.stats.served(payload);
+                    let Some((peer, sender)) = self.links.get(&link) else { continue };
+                    if let Some(till) = self.till.as_mut().filter(|_| payload > 0) {
+                        till.served(*peer, u64::try_from(payload).unwrap_or(u64::MAX));
                     }
+                    sender.send(message);
                 }
-                Output::Close { link } => drop(self.links.remove(&link)),
+                Output::Close { link } => self.forget(link),
                 Output::Store { token, operation } => self.worker.start_operation(token, operation),
                 Output::Event(event) => self.on_event(event).await,
                 other => tracing::warn!(?other, "unknown output"),
@@ -209,6 +261,12 @@ impl Driver {
 
     async fn on_event(&mut self, event: Event) {
         let news = match event {
+            Event::Payment { link, peer, body } => {
+                if let Some(till) = &mut self.till {
+                    till.hear(link, peer, &body);
+                }
+                return;
+            }
             Event::PeerFault { peer, fault, .. } => {
                 self.stats.peer_fault();
                 tracing::warn!(%peer, %fault, "peer broke a rule; its link is closed");

@@ -1,6 +1,8 @@
 //! One fetching machine with its links: finds the holders of a content, keeps links to them, and
 //! hands out segments as soon as enough of their shards are here.
 
+mod payments;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,10 +19,12 @@ use pop_exchange::{Introduction, LinkId};
 use pop_wire::{ColumnSet, Instant, PeerId, SegmentIndex};
 use tokio::sync::mpsc;
 
+use self::payments::Payments;
 use crate::clock;
 use crate::error::NodeError;
 use crate::holdings::{self, KnownHolder};
 use crate::links::{self, Flushes, LinkEvent, LinkSender};
+use crate::money::Word;
 use crate::network::{Finding, Unreachable};
 use crate::node::Inner;
 use crate::transport;
@@ -80,6 +84,8 @@ impl Session {
             agent: transport::agent(),
             masternode: inner.own_record.borrow().as_ref().map(|record| record.signed().clone()),
         };
+        let (payments, words) = Payments::start(inner, &content);
+        config.accounts = payments.is_paying();
         let seed = clock::random_bytes().map_err(crate::disk::StoreError::from)?;
         let internal = |error| NodeError::Io {
             action: "start fetching",
@@ -93,6 +99,7 @@ impl Session {
             inner: Arc::clone(inner),
             content,
             fetcher,
+            payments,
             holders: BTreeMap::new(),
             links: BTreeMap::new(),
             next_link: 0,
@@ -104,7 +111,7 @@ impl Session {
             next_lookup: findings.is_none().then(Instant::default),
         };
         holders.into_iter().for_each(|holder| driver.learn(holder));
-        inner.spawn(driver.run(wish_queue, link_queue, findings));
+        inner.spawn(driver.run((wish_queue, words), link_queue, findings));
         Ok(Self { wishes, deliveries })
     }
 
@@ -154,6 +161,7 @@ struct Driver {
     inner: Arc<Inner>,
     content: Content,
     fetcher: Fetcher,
+    payments: Payments,
     holders: BTreeMap<PeerId, Holder>,
     links: BTreeMap<LinkId, (PeerId, LinkSender)>,
     next_link: u64,
@@ -169,7 +177,7 @@ struct Driver {
 impl Driver {
     async fn run(
         mut self,
-        mut wishes: mpsc::UnboundedReceiver<Wish>,
+        (mut wishes, mut words): (mpsc::UnboundedReceiver<Wish>, mpsc::UnboundedReceiver<Word>),
         mut links: mpsc::Receiver<(LinkId, LinkEvent)>,
         findings: Option<mpsc::Receiver<Finding>>,
     ) {
@@ -199,6 +207,7 @@ impl Driver {
                         self.on_link(link, event);
                     }
                 }
+                Some((link, body)) = words.recv() => self.handle(Input::Payment { link, body }),
                 Some(finding) = findings.recv() => {
                     let providers = finding.providers.iter();
                     providers.for_each(|record| self.learn(KnownHolder::from(&**record)));
@@ -328,6 +337,7 @@ impl Driver {
         if let Some(holder) = self.holders.get_mut(&peer) {
             holder.state = HolderState::Idle(retry_at);
         }
+        self.payments.link_down(link);
         self.handle(Input::LinkDown { link });
     }
 
@@ -350,10 +360,13 @@ impl Driver {
                 Output::Segment { segment, shards } => {
                     self.deliver(Delivery::Segment { segment, shards });
                 }
+                Output::Asked { peer, bytes, .. } => self.payments.count(peer, bytes, 0),
+                Output::Received { peer, bytes, .. } => self.payments.count(peer, 0, bytes),
                 Output::Event(event) => self.on_event(event),
                 other => tracing::warn!(?other, "unknown output"),
             }
         }
+        self.payments.report();
         closing.into_iter().for_each(|link| self.close(link));
     }
 
@@ -364,6 +377,11 @@ impl Driver {
                 tracing::warn!(%peer, %fault, "source broke a rule; it is not asked again");
                 self.holders.remove(&peer);
             }
+            Event::Greeted { link, peer, .. } => {
+                let addresses = self.holders.get(&peer).map(|holder| &holder.addresses[..]);
+                self.payments.link_up(link, peer, addresses.unwrap_or_default());
+            }
+            Event::Payment { link, peer, body } => self.payments.heard(link, peer, body),
             Event::SourceRefused { peer, .. } => drop(self.holders.remove(&peer)),
             Event::Starving { segment, reachable, needed, live_sources } => {
                 tracing::debug!(%segment, reachable, needed, live_sources, "starving");

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 use libp2p::Multiaddr;
-use pop_wire::WalletAddress;
+use pop_wire::{Amount, WalletAddress};
 
 pub use layer::Layer;
 pub use value::{ByteSize, HttpListen, LogFormat};
@@ -48,6 +48,18 @@ pub struct Settings {
     pub ledger: Option<Multiaddr>,
     /// Serve the ledger in the data directory to others, and use it. Default: off.
     pub serve_ledger: bool,
+    /// Asked for serving where there is a ledger, in POP per megabit and started 100 kbit/s; zero
+    /// to serve for free. Default: 0.00000002, which is 0.0032 for a gigabyte at 2 Mbit/s.
+    pub price: Amount,
+    /// Paid at most for fetching, in the same unit; zero to pay nothing. Default: five times the
+    /// default price.
+    pub price_max: Amount,
+    /// Vouchers of one payer that may wait to be redeemed, in POP: what its overspending can cost
+    /// at most. Default: 10.
+    pub unredeemed_max: Amount,
+    /// Seconds between two redemptions of vouchers; more make an operation on the ledger cheaper a
+    /// voucher, and delay income. Default: an hour.
+    pub redeem_interval_s: u64,
     /// Exchange links open at once. Default: 1,024.
     pub links_max: u32,
     /// Shard payload held in memory for all peers that are being served, in bytes: the bound on
@@ -158,6 +170,10 @@ impl Default for Settings {
             operator: None,
             ledger: None,
             serve_ledger: false,
+            price: Amount::from_base_units(20_000_000_000),
+            price_max: Amount::from_base_units(100_000_000_000),
+            unredeemed_max: Amount::from_base_units(10 * Amount::ONE_POP.base_units()),
+            redeem_interval_s: 3_600,
             links_max: 1024,
             serve_bytes_max: 64 << 20,
             fetch_bytes_max: 64 << 20,

@@ -9,6 +9,9 @@ pub struct Stats {
     fetched_bytes: AtomicU64,
     peer_faults: AtomicU64,
     segments_decoded: AtomicU64,
+    vouchers_given: AtomicU64,
+    vouchers_taken: AtomicU64,
+    payment_bytes: AtomicU64,
     ledger_requests: AtomicU64,
 }
 
@@ -23,6 +26,18 @@ impl Stats {
 
     pub(crate) fn peer_fault(&self) {
         add(&self.peer_faults, 1);
+    }
+
+    pub(crate) fn voucher_given(&self) {
+        add(&self.vouchers_given, 1);
+    }
+
+    pub(crate) fn payment_said_or_heard(&self, bytes: usize) {
+        add(&self.payment_bytes, bytes);
+    }
+
+    pub(crate) fn voucher_taken(&self) {
+        add(&self.vouchers_taken, 1);
     }
 
     pub(crate) fn segment_decoded(&self) {
@@ -55,6 +70,24 @@ impl Stats {
     #[must_use]
     pub fn peer_faults(&self) -> u64 {
         self.peer_faults.load(Ordering::Relaxed)
+    }
+
+    /// Vouchers sent to those who served us.
+    #[must_use]
+    pub fn vouchers_given(&self) -> u64 {
+        self.vouchers_given.load(Ordering::Relaxed)
+    }
+
+    /// Vouchers accepted from those whom we served.
+    #[must_use]
+    pub fn vouchers_taken(&self) -> u64 {
+        self.vouchers_taken.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of payment messages about what we fetched, both ways.
+    #[must_use]
+    pub fn payment_bytes(&self) -> u64 {
+        self.payment_bytes.load(Ordering::Relaxed)
     }
 
     /// Segments turned back into plaintext.

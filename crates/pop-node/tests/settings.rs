@@ -52,7 +52,8 @@ fn every_setting_can_be_set_from_all_three_sources() {
          http_listen = 'off'\nhttp_hosts = ['a.example', 'b.example']\n\
          http_connections_max = 7\nquota_bytes = '2 TB'\noperator = '{operator}'\nlinks_max = 8\n\
          serve_bytes_max = '1 GiB'\nlink_credit_bytes = 1_000_000\n\
-         fetch_bytes_max = '2 GiB'\nlog_format = 'json'\n\
+         fetch_bytes_max = '2 GiB'\n\
+         price = '1.5'\nprice_max = '2 POP'\nunredeemed_max = '3'\nredeem_interval_s = 4\nlog_format = 'json'\n\
          diversity_exempt_loopback = true\nledger = '{bootstrap}'\nserve_ledger = false"
     ));
     let environment = from_variables(&[
@@ -69,6 +70,10 @@ fn every_setting_can_be_set_from_all_three_sources() {
         ("POP_SERVE_BYTES_MAX", "1073741824"),
         ("POP_LINK_CREDIT_BYTES", "1MB"),
         ("POP_FETCH_BYTES_MAX", "2 GiB"),
+        ("POP_PRICE", "1.5"),
+        ("POP_PRICE_MAX", "2"),
+        ("POP_UNREDEEMED_MAX", "3"),
+        ("POP_REDEEM_INTERVAL_S", "4"),
         ("POP_LOG_FORMAT", "json"),
         ("POP_DIVERSITY_EXEMPT_LOOPBACK", "true"),
         ("POP_LEDGER", &bootstrap),
@@ -89,6 +94,10 @@ fn every_setting_can_be_set_from_all_three_sources() {
         "--serve-bytes-max=1GiB",
         "--link-credit-bytes=1MB",
         "--fetch-bytes-max=2GiB",
+        "--price=1.5",
+        "--price-max=2",
+        "--unredeemed-max=3",
+        "--redeem-interval-s=4",
         "--log-format=json",
         "--diversity-exempt-loopback",
         &format!("--ledger={bootstrap}"),

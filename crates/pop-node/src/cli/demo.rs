@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::json;
+use pop_wire::Amount;
 
 use super::{Context, output, publish, run};
 use crate::demo::{DemoOptions, DemoReport, Stage};
@@ -77,7 +77,7 @@ impl Demo {
         }
         stage.close().await;
         if context.json {
-            output::json(&json!(report));
+            output::line(&report);
         }
         shown?;
         Ok(if report.kept_its_promise() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -127,6 +127,18 @@ impl Demo {
         stage.fetch_again().await?;
         let identical = stage.report().second_fetch_identical;
         say(format!("fetched    the whole once more, bytes {}", verdict(identical)));
+        let report = stage.report();
+        let amount = Amount::from_base_units;
+        say(format!(
+            "paid       {} by {} vouchers, {:.3} % of the bytes; earned {}, {} to {} a node: {}",
+            amount(report.paid),
+            report.vouchers,
+            report.voucher_bytes_overhead * 100.0,
+            amount(report.earned_total),
+            amount(report.earned_min),
+            amount(report.earned_max),
+            if report.money_adds_up() { "it adds up" } else { "IT DOES NOT ADD UP" },
+        ));
         Ok(())
     }
 }

@@ -6,13 +6,11 @@ use std::str::FromStr;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use pop_erasure::ContentLink;
-use pop_wire::Keypair;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Context, output};
+use super::{Context, output, payer};
 use crate::clock;
-use crate::disk::StoreError;
 use crate::error::NodeError;
 use crate::fetch::{OpenedContent, Pace};
 use crate::node::Node;
@@ -77,9 +75,10 @@ impl Get {
         let mut settings = context.settings(&self.settings)?;
         settings.http_listen = None;
         let link: ContentLink = self.link.parse()?;
-        let secret = clock::random_bytes().map_err(StoreError::from)?;
-        let node = Node::client(Keypair::from_secret_bytes(&secret)?, settings).await?;
+        let keypair = payer::key(&mut settings)?;
+        let node = Node::client(keypair, settings).await?;
         let result = self.fetch(&node, &link, context.json).await;
+        node.settle().await;
         node.shutdown().await;
         let (bytes, elapsed) = result?;
         // Under --json standard output belongs to the report, unless the bytes went there.

@@ -10,6 +10,15 @@ pub(super) fn json(value: &Value) {
     println!("{value}");
 }
 
+/// A value as one JSON object on a line of its own: for numbers beyond 64 bits, which
+/// [`Value`] doesn't hold.
+pub(super) fn line(value: &impl serde::Serialize) {
+    match serde_json::to_string(value) {
+        Ok(line) => println!("{line}"),
+        Err(error) => eprintln!("pop-node: the report can't be written: {error}"),
+    }
+}
+
 /// An error with its next step: for people on standard error, for programs on standard output.
 pub(super) fn error(error: &NodeError, as_json: bool) {
     eprintln!("pop-node: {error}");

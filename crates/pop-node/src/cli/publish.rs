@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{Context, output};
+use pop_wire::Amount;
+
 use crate::disk;
 use crate::error::NodeError;
 use crate::node::Node;
@@ -35,6 +37,8 @@ impl Publish {
     pub(super) async fn run(self, context: &Context) -> Result<(), NodeError> {
         let mut settings = context.settings(&self.settings)?;
         settings.http_listen = None;
+        // Uploading costs nothing, and a running node may be paying from the same wallet.
+        settings.price_max = Amount::ZERO;
         let mut options = PublishOptions::for_file(&self.file)?;
         options.geometry = self.data_shards.zip(self.total_shards);
         if let Some(media_type) = self.media_type {

@@ -1,10 +1,7 @@
 use pop_erasure::ContentLink;
-use pop_wire::Keypair;
 use serde_json::json;
 
-use super::{Context, output};
-use crate::clock;
-use crate::disk::StoreError;
+use super::{Context, output, payer};
 use crate::error::NodeError;
 use crate::node::Node;
 use crate::repair::{RepairProgress, Repaired};
@@ -24,8 +21,8 @@ impl Repair {
         let mut settings = context.settings(&self.settings)?;
         settings.http_listen = None;
         let link: ContentLink = self.link.parse()?;
-        let secret = clock::random_bytes().map_err(StoreError::from)?;
-        let node = Node::client(Keypair::from_secret_bytes(&secret)?, settings).await?;
+        let keypair = payer::key(&mut settings)?;
+        let node = Node::client(keypair, settings).await?;
         let rebuilding = output::count_bar(0, "rebuild", context.json);
         let storing = output::count_bar(0, "store", context.json);
         let repaired = node
@@ -42,6 +39,7 @@ impl Repair {
             .await;
         rebuilding.finish_and_clear();
         storing.finish_and_clear();
+        node.settle().await;
         node.shutdown().await;
         print(&repaired?, context.json);
         Ok(())

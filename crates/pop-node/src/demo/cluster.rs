@@ -23,6 +23,8 @@ pub(super) struct Masternode {
     pub(super) peer: PeerId,
     pub(super) address: Multiaddr,
     pub(super) http: std::net::SocketAddr,
+    /// Its files.
+    pub(super) directory: PathBuf,
     child: Child,
     /// The child ends when this closes, which the kernel does whatever ends us.
     _leash: ChildStdin,
@@ -31,10 +33,11 @@ pub(super) struct Masternode {
     spent_ticks: u64,
 }
 
-/// Start a masternode and wait until it listens. `bootstrap` is whom it contacts first.
+/// Start a masternode with the identity in `directory`, and wait until it listens. `first` is whom it
+/// contacts first, and who keeps the ledger; the first masternode itself has none.
 pub(super) async fn start(
     directory: PathBuf,
-    bootstrap: Option<Multiaddr>,
+    first: Option<Multiaddr>,
     quota_bytes: u64,
 ) -> Result<Masternode, NodeError> {
     let io_error = |action| move |source| NodeError::Io { action, source };
@@ -43,15 +46,10 @@ pub(super) async fn start(
     let program = std::env::current_exe().map_err(io_error("find this program"))?;
     let mut command = Command::new(program);
     command
-        .args(["run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof"])
-        .args([
-            "--http-listen",
-            "127.0.0.1:0",
-            "--listen",
-            "/ip4/127.0.0.1/tcp/0",
-            "--diversity-exempt-loopback",
-        ])
+        .args(["run", "--json", "--exit-on-stdin-eof", "--http-listen", "127.0.0.1:0"])
+        .args(["--listen", "/ip4/127.0.0.1/tcp/0", "--diversity-exempt-loopback"])
         .arg(format!("--quota-bytes={quota_bytes}"))
+        .args(["--redeem-interval-s=1"])
         .arg("--data-dir")
         .arg(&directory)
         .stdin(Stdio::piped())
@@ -64,9 +62,12 @@ pub(super) async fn start(
             command.env_remove(name);
         }
     }
-    if let Some(address) = bootstrap {
-        command.arg(format!("--bootstrap={address}"));
-    }
+    match first {
+        Some(address) => {
+            command.arg(format!("--bootstrap={address}")).arg(format!("--ledger={address}"))
+        }
+        None => command.arg("--serve-ledger"),
+    };
     let mut child = command.spawn().map_err(io_error("start a masternode"))?;
     let leash = child.stdin.take();
     let output = child.stdout.take();
@@ -81,7 +82,8 @@ pub(super) async fn start(
     let Some((peer, address, http)) = parsed else {
         return Err(not_ready(&directory));
     };
-    Ok(Masternode { peer, address, http, child, _leash: leash, alive: true, spent_ticks: 0 })
+    let (alive, spent_ticks) = (true, 0);
+    Ok(Masternode { peer, address, http, directory, child, _leash: leash, alive, spent_ticks })
 }
 
 /// What a masternode's ready line says: who it is, and where it listens.

@@ -7,9 +7,9 @@ use futures::StreamExt as _;
 use pop_wire::Keypair;
 
 use super::DemoOptions;
+use super::bank;
 use super::cluster::{self, Masternode};
 use super::scene::Board;
-use crate::clock;
 use crate::error::NodeError;
 use crate::http_client;
 use crate::node::Node;
@@ -25,7 +25,7 @@ pub(super) async fn start_masternodes(
     quota_bytes: u64,
     started: &mut impl FnMut(usize),
 ) -> Result<Vec<Masternode>, NodeError> {
-    let place = |index: u32| directory.join(format!("node-{index:03}"));
+    let place = |index| bank::place(directory, index);
     let first = cluster::start(place(0), None, quota_bytes).await?;
     let bootstrap = first.address.clone();
     let mut masternodes = vec![first];
@@ -43,17 +43,17 @@ pub(super) async fn start_masternodes(
 pub(super) async fn start_client(
     directory: &Path,
     options: &DemoOptions,
-    masternodes: &[Masternode],
+    (masternodes, keypair): (&[Masternode], &Keypair),
 ) -> Result<Node, NodeError> {
     let settings = Settings {
         data_dir: directory.join("client"),
         diversity_exempt_loopback: true,
         http_listen: Some(std::net::SocketAddr::from(([127, 0, 0, 1], options.http_port))),
+        ledger: masternodes.first().map(|node| node.address.clone()),
         bootstrap: masternodes.iter().take(3).map(|node| node.address.clone()).collect(),
         ..Settings::default()
     };
-    let secret = clock::random_bytes().map_err(crate::disk::StoreError::from)?;
-    Node::client(Keypair::from_secret_bytes(&secret)?, settings).await
+    Node::client(keypair.clone(), settings).await
 }
 
 /// Ask each node once a second how much it served, for as long as it answers.

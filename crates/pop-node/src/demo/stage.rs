@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 use pop_wire::{ColumnSet, ContentId, PeerId};
 use tokio::sync::watch;
 
+use super::bank::Bank;
 use super::cluster::{self, Masternode};
 use super::lineup::{start_client, start_masternodes, watch_served};
 use super::material::{digest, random_below, random_range, read_range, readable_length};
@@ -26,6 +27,7 @@ pub struct Stage {
     options: DemoOptions,
     masternodes: Vec<Masternode>,
     client: Node,
+    bank: Bank,
     board: Board,
     film: Option<Film>,
     published: Option<Published>,
@@ -62,15 +64,17 @@ impl Stage {
         let bytes = readable_length(&file)?;
         // Every node can hold all that placement may give it, and nothing without bound.
         let quota_bytes = bytes.saturating_mul(2).saturating_add(256 << 20);
+        let bank = Bank::found(directory.path(), options.nodes).await?;
         let masternodes =
             start_masternodes(directory.path(), options.nodes, quota_bytes, &mut started).await?;
-        let client = start_client(directory.path(), &options, &masternodes).await?;
+        let client = start_client(directory.path(), &options, (&masternodes, &bank.viewer)).await?;
         let board = Board::new(client.inner.demo.clone());
         let report = DemoReport { nodes: options.nodes, bytes, ..DemoReport::default() };
         let mut stage = Self {
             options,
             masternodes,
             client,
+            bank,
             board,
             film: None,
             published: None,
@@ -266,10 +270,13 @@ impl Stage {
         content: ContentId,
         repaired: &repair::Repaired,
     ) -> Result<(), NodeError> {
-        let holdings = &repaired.holdings;
+        // The keeper of the ledger stays: a network of one operator has one.
+        let keeper = self.masternodes.first().map(|node| node.peer);
+        let mut holdings = repaired.holdings.clone();
+        holdings.retain(|(peer, _)| Some(*peer) != keeper);
         let (k, n) = (self.report.k, self.report.n);
-        let count = pop_dht::placement::survivable_losses(holdings, k, n);
-        let worst = pop_dht::placement::worst_case_losses(holdings, count);
+        let count = pop_dht::placement::survivable_losses(&repaired.holdings, k, n);
+        let worst = pop_dht::placement::worst_case_losses(&holdings, count);
         tracing::info!(%content, count, "killing what the repaired placement survives");
         let victims: Vec<usize> = (0..self.masternodes.len())
             .filter(|index| worst.contains(&self.masternodes[*index].peer))
@@ -286,9 +293,21 @@ impl Stage {
     pub async fn fetch_again(&mut self) -> Result<(), NodeError> {
         self.board.phase("Fetching the whole once more");
         self.report.second_fetch_identical = self.fetch_whole().await?;
+        self.settle().await?;
         let word = if self.report.kept_its_promise() { "held" } else { "BROKEN" };
         self.board.phase(&format!("Done. The promise {word}."));
         Ok(())
+    }
+
+    /// Have everybody paid, and add it up.
+    async fn settle(&mut self) -> Result<(), NodeError> {
+        let dead: Vec<PathBuf> = self
+            .masternodes
+            .iter()
+            .filter(|node| !node.is_alive())
+            .map(|node| node.directory.clone())
+            .collect();
+        self.bank.settle(&self.client, &dead, &mut self.report).await
     }
 
     /// What was measured so far.
@@ -349,10 +368,13 @@ impl Stage {
         Ok(())
     }
 
-    /// So many different living nodes, drawn at random.
+    /// So many different living nodes, drawn at random; never the first, which keeps the ledger,
+    /// unless there is no other.
     fn draw_lots(&self, count: usize) -> Result<Vec<usize>, NodeError> {
-        let mut nodes: Vec<usize> =
-            (0..self.masternodes.len()).filter(|i| self.masternodes[*i].is_alive()).collect();
+        let mut nodes: Vec<usize> = (usize::from(count < self.masternodes.len())
+            ..self.masternodes.len())
+            .filter(|i| self.masternodes[*i].is_alive())
+            .collect();
         let mut drawn = Vec::new();
         while drawn.len() < count && !nodes.is_empty() {
             let lot = random_below(u64::try_from(nodes.len()).unwrap_or(u64::MAX))?;
@@ -433,6 +455,6 @@ fn round(number: f64) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "rates for people need no exact bytes")]
-fn float(number: u64) -> f64 {
+pub(super) fn float(number: u64) -> f64 {
     number as f64
 }

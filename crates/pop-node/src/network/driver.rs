@@ -25,6 +25,8 @@ pub(super) struct Driver {
     swarm: Swarm<Behaviours>,
     events: mpsc::Sender<NetworkEvent>,
     listening: watch::Sender<Vec<Multiaddr>>,
+    /// Where connected peers are.
+    remote: BTreeMap<libp2p::PeerId, Multiaddr>,
     openings: BTreeMap<OpenId, StreamReply>,
     lookups: BTreeMap<LookupId, mpsc::Sender<Finding>>,
     ledger: LedgerDesk,
@@ -39,7 +41,8 @@ impl Driver {
     ) -> Self {
         let (openings, lookups) = (BTreeMap::new(), BTreeMap::new());
         let ledger = LedgerDesk::new(ledger);
-        Self { swarm, events, listening, openings, lookups, ledger }
+        let remote = BTreeMap::new();
+        Self { swarm, events, listening, remote, openings, lookups, ledger }
     }
 
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -113,6 +116,12 @@ impl Driver {
                 let addresses = self.swarm.listeners().cloned().collect();
                 self.listening.send_replace(addresses);
             }
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                self.remote.insert(peer_id, endpoint.get_remote_address().clone());
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
+                self.remote.remove(&peer_id);
+            }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener"),
             other => tracing::trace!(?other, "swarm"),
         }
@@ -124,7 +133,9 @@ impl Driver {
             Event::Inbound { peer, stream } => {
                 let Some(peer) = from_libp2p(&peer) else { return };
                 // A stream that nobody takes in time is closed, and its opener sees that.
-                if self.events.try_send(NetworkEvent::Inbound { peer, stream }).is_err() {
+                let address = self.remote.get(&to_libp2p(&peer)).cloned();
+                let inbound = NetworkEvent::Inbound { peer, address, stream };
+                if self.events.try_send(inbound).is_err() {
                     tracing::warn!(%peer, "too busy to take a stream");
                 }
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use libp2p::Multiaddr;
-use pop_wire::WalletAddress;
+use pop_wire::{Amount, WalletAddress};
 use serde::Deserialize;
 use toml::de::DeTable;
 
@@ -52,6 +52,21 @@ pub struct Layer {
     /// Serve the ledger in the data directory to others
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub serve_ledger: Option<bool>,
+    /// Asked for serving, in POP per megabit and 100 kbit/s; 0 to serve for free
+    #[arg(long, value_name = "POP")]
+    #[serde(deserialize_with = "value::text")]
+    pub price: Option<Amount>,
+    /// Paid at most for fetching, in POP per megabit and 100 kbit/s; 0 to pay nothing
+    #[arg(long, value_name = "POP")]
+    #[serde(deserialize_with = "value::text")]
+    pub price_max: Option<Amount>,
+    /// Vouchers that one payer may leave unredeemed, in POP
+    #[arg(long, value_name = "POP")]
+    #[serde(deserialize_with = "value::text")]
+    pub unredeemed_max: Option<Amount>,
+    /// Seconds between redemptions of vouchers
+    #[arg(long, value_name = "SECONDS")]
+    pub redeem_interval_s: Option<u64>,
     /// Exchange links open at once
     #[arg(long, value_name = "COUNT")]
     pub links_max: Option<u32>,
@@ -90,9 +105,13 @@ impl Layer {
         "listen",
         "log_format",
         "operator",
+        "price",
+        "price_max",
         "quota_bytes",
+        "redeem_interval_s",
         "serve_bytes_max",
         "serve_ledger",
+        "unredeemed_max",
     ];
 
     /// Reads a settings file's text; `path` is for the messages.
@@ -142,6 +161,10 @@ impl Layer {
             operator: variables.one("POP_OPERATOR")?,
             ledger: variables.one("POP_LEDGER")?,
             serve_ledger: variables.one("POP_SERVE_LEDGER")?,
+            price: variables.one("POP_PRICE")?,
+            price_max: variables.one("POP_PRICE_MAX")?,
+            unredeemed_max: variables.one("POP_UNREDEEMED_MAX")?,
+            redeem_interval_s: variables.one("POP_REDEEM_INTERVAL_S")?,
             links_max: variables.one("POP_LINKS_MAX")?,
             serve_bytes_max: variables.one("POP_SERVE_BYTES_MAX")?,
             fetch_bytes_max: variables.one("POP_FETCH_BYTES_MAX")?,
@@ -176,6 +199,10 @@ impl Layer {
         put("operator", set(&self.operator.map(Some), &mut settings.operator));
         put("ledger", set(&self.ledger.clone().map(Some), &mut settings.ledger));
         put("serve_ledger", set(&self.serve_ledger, &mut settings.serve_ledger));
+        put("price", set(&self.price, &mut settings.price));
+        put("price_max", set(&self.price_max, &mut settings.price_max));
+        put("unredeemed_max", set(&self.unredeemed_max, &mut settings.unredeemed_max));
+        put("redeem_interval_s", set(&self.redeem_interval_s, &mut settings.redeem_interval_s));
         put("links_max", set(&self.links_max, &mut settings.links_max));
         let fetch_bytes_max = self.fetch_bytes_max.map(|size| size.0);
         put("fetch_bytes_max", set(&fetch_bytes_max, &mut settings.fetch_bytes_max));

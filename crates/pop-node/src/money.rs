@@ -1,0 +1,182 @@
+//! The node's money: it pays for what it fetches and is paid for what it serves, by the machines of
+//! `pop-incentive`, over the links of `pop-exchange`. Nothing here decides what anything costs or
+//! who may be trusted with how much: it carries messages, records and the ledger's answers.
+
+mod purse;
+mod store;
+mod till;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+use pop_incentive::exposure::{ExposureLimits, IpPrefix};
+use pop_incentive::rate::Rate;
+use pop_incentive::typed_data::LedgerDomain;
+use pop_incentive::voucher::SignedVoucher;
+use pop_wire::{Amount, Keypair, Manifest, WalletAddress};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::store::{Loaded, MoneyStore, Writer};
+use crate::error::NodeError;
+use crate::ledger::LedgerClient;
+use crate::settings::Settings;
+use crate::stats::Stats;
+
+pub(crate) use self::purse::{Line, Purse, Traffic, Word};
+pub use self::store::Earned;
+pub(crate) use self::till::{Action, News, Till};
+
+/// Bitrate that is paid for when a content doesn't say how long it plays: one tier.
+const KBPS_UNKNOWN: u32 = 100;
+
+/// What the operator decided about money.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// Asked per megabit and tier; none to serve for free.
+    pub(crate) price: Option<Rate>,
+    /// Paid at most per megabit and tier; none to pay nothing.
+    pub(crate) price_max: Option<Rate>,
+    unredeemed_max: Amount,
+    redeem_interval_s: u64,
+    loopback_is_exempt: bool,
+}
+
+impl Terms {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            price: Rate::new(settings.price),
+            price_max: Rate::new(settings.price_max),
+            unredeemed_max: settings.unredeemed_max,
+            redeem_interval_s: settings.redeem_interval_s,
+            loopback_is_exempt: settings.diversity_exempt_loopback,
+        }
+    }
+}
+
+/// What payer and payee share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Bank {
+    keypair: Arc<Keypair>,
+    domain: LedgerDomain,
+    settings: Terms,
+    ledger: LedgerClient,
+    writer: Writer,
+    stats: Arc<Stats>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// The money of one node.
+#[derive(Debug)]
+pub(crate) struct Money {
+    /// Pays for what is fetched; none if the operator pays nothing.
+    pub(crate) purse: Option<Purse>,
+    /// The most that is paid, per megabit and tier.
+    pub(crate) price_max: Option<Rate>,
+    store: Arc<MoneyStore>,
+}
+
+impl Money {
+    /// Open the node's records and start paying and being paid; the till is for whoever serves.
+    pub(crate) async fn open(
+        (keypair, settings): (&Keypair, &Settings),
+        ledger: &LedgerClient,
+        stats: &Arc<Stats>,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Result<(Self, Bank, Books), NodeError> {
+        let domain = ledger.domain().await?;
+        let store = Arc::new(MoneyStore::open(&settings.data_dir)?);
+        let loaded = store.load()?;
+        let writer = Arc::clone(&store).start_writing()?;
+        let bank = Bank {
+            keypair: Arc::new(keypair.clone()),
+            domain,
+            settings: Terms::of(settings),
+            ledger: ledger.clone(),
+            writer,
+            stats: Arc::clone(stats),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+        let Loaded { payers, payees, vaults, serial } = loaded;
+        let own = Loaded { payers, payees: Vec::new(), vaults: vaults.clone(), serial };
+        let purse = bank.settings.price_max.map(|_| Purse::start(bank.clone(), own));
+        let books = Books(Loaded { payers: Vec::new(), payees, vaults, serial });
+        let price_max = bank.settings.price_max;
+        Ok((Self { purse, price_max, store }, bank, books))
+    }
+
+    /// What was earned, by content and payer.
+    pub(crate) fn earnings(&self) -> Result<Vec<Earned>, NodeError> {
+        self.store.earnings()
+    }
+}
+
+/// What a till remembers from before.
+#[derive(Debug)]
+pub(crate) struct Books(Loaded);
+
+/// The vouchers that a node which doesn't run any more has stored: anybody may redeem them for it.
+pub(crate) fn stored_vouchers(data_dir: &Path) -> Result<Vec<SignedVoucher>, NodeError> {
+    if !store::path_in(data_dir).exists() {
+        return Ok(Vec::new());
+    }
+    let loaded = MoneyStore::open(data_dir)?.load()?;
+    Ok(loaded.payees.into_iter().map(|record| record.signed).collect())
+}
+
+impl Bank {
+    /// Whether what is served is to be paid.
+    pub(crate) fn sells(&self) -> bool {
+        self.settings.price.is_some()
+    }
+
+    fn address(&self) -> WalletAddress {
+        self.keypair.peer_id().wallet_address()
+    }
+
+    /// On a local network everybody has one prefix: there it bounds nothing.
+    fn exposure(&self) -> ExposureLimits {
+        let limits = ExposureLimits::default();
+        match self.settings.loopback_is_exempt {
+            true => ExposureLimits { prefix_bytes: limits.total_bytes, ..limits },
+            false => limits,
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move { stop.run_until_cancelled(work).await });
+    }
+}
+
+impl core::fmt::Debug for Bank {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Bank").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
+/// Average bitrate of a content in kbit/s: what its tier is taken from.
+pub(crate) fn kbps(manifest: &Manifest) -> u32 {
+    match (manifest.length_bytes.checked_mul(8), manifest.duration_ms) {
+        (Some(bits), 1..) => {
+            u32::try_from(bits.div_ceil(manifest.duration_ms)).unwrap_or(u32::MAX).max(1)
+        }
+        _ => KBPS_UNKNOWN,
+    }
+}
+
+/// Where a peer is, as far as its address says.
+pub(crate) fn prefix_of(address: Option<&Multiaddr>) -> IpPrefix {
+    let ip = address.and_then(|address| {
+        address.iter().find_map(|part| match part {
+            Protocol::Ip4(ip) => Some(std::net::IpAddr::from(ip)),
+            Protocol::Ip6(ip) => Some(std::net::IpAddr::from(ip)),
+            _ => None,
+        })
+    });
+    ip.map_or(IpPrefix::Unknown, IpPrefix::from)
+}

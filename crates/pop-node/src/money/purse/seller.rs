@@ -1,0 +1,83 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pop_incentive::exposure::IpPrefix;
+use pop_incentive::message::PaymentMessage;
+use pop_incentive::quote::Demand;
+use pop_incentive::rate::Tariff;
+use tokio::sync::mpsc;
+
+use super::{Line, Word};
+use crate::stats::Stats;
+
+/// Times that one seller is asked for another quote.
+const QUESTIONS_MAX: u32 = 16;
+
+/// A holder that we have links to.
+#[derive(Debug)]
+pub(super) struct Seller {
+    pub(super) prefix: IpPrefix,
+    lines: BTreeMap<Line, (Demand, mpsc::UnboundedSender<Word>)>,
+    /// Accepted last: on which line, of what number, at what tariff.
+    pub(super) offer: Option<(Line, u64, Tariff)>,
+    /// The payer has an account for it.
+    pub(super) is_open: bool,
+    /// Bytes asked and received before that.
+    before: (u64, u64),
+    questions: u32,
+    stats: Arc<Stats>,
+}
+
+impl Seller {
+    pub(super) fn new(prefix: IpPrefix, stats: Arc<Stats>) -> Self {
+        let (lines, offer) = (BTreeMap::new(), None);
+        Self { prefix, lines, offer, is_open: false, before: (0, 0), questions: 0, stats }
+    }
+
+    pub(super) fn open_line(
+        &mut self,
+        line: Line,
+        demand: Demand,
+        say: mpsc::UnboundedSender<Word>,
+    ) {
+        self.lines.insert(line, (demand, say));
+    }
+
+    /// A line is gone; whether there are others.
+    pub(super) fn close_line(&mut self, line: Line) -> bool {
+        self.lines.remove(&line);
+        !self.lines.is_empty()
+    }
+
+    pub(super) fn demand(&self, line: Line) -> Option<Demand> {
+        self.lines.get(&line).map(|(demand, _)| *demand)
+    }
+
+    pub(super) fn may_ask_again(&mut self) -> bool {
+        self.questions += 1;
+        self.questions <= QUESTIONS_MAX
+    }
+
+    pub(super) fn add_traffic(&mut self, asked: u64, received: u64) {
+        self.before.0 = self.before.0.saturating_add(asked);
+        self.before.1 = self.before.1.saturating_add(received);
+    }
+
+    pub(super) fn take_traffic(&mut self) -> (u64, u64) {
+        core::mem::take(&mut self.before)
+    }
+
+    pub(super) fn say(&self, line: Line, message: &PaymentMessage) {
+        let Some((_, say)) = self.lines.get(&line) else { return };
+        let body = message.encode();
+        self.stats.payment_said_or_heard(body.len());
+        // A session that ended is about to say so.
+        let _ended = say.send((line.link, body.into()));
+    }
+
+    pub(super) fn say_anywhere(&self, message: &PaymentMessage) {
+        if let Some(line) = self.lines.keys().next() {
+            self.say(*line, message);
+        }
+    }
+}

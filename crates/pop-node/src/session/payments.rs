@@ -1,0 +1,116 @@
+//! What a session tells the node's purse, and what it is told to say.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use libp2p::Multiaddr;
+use pop_erasure::Content;
+use pop_exchange::LinkId;
+use pop_incentive::quote::Demand;
+use pop_wire::PeerId;
+use tokio::sync::mpsc;
+
+use crate::money::{self, Line, Purse, Traffic, Word};
+use crate::node::Inner;
+use crate::stats::Stats;
+
+/// The session's side of paying; does nothing where nothing is paid.
+pub(super) struct Payments {
+    payer: Option<Payer>,
+}
+
+struct Payer {
+    purse: Purse,
+    stats: Arc<Stats>,
+    session: u64,
+    demand: Demand,
+    say: mpsc::UnboundedSender<Word>,
+    lines: BTreeMap<LinkId, PeerId>,
+    traffic: BTreeMap<PeerId, Traffic>,
+}
+
+impl Payments {
+    /// For the fetch of `content`; and what is to be said on its links.
+    pub(super) fn start(inner: &Inner, content: &Content) -> (Self, mpsc::UnboundedReceiver<Word>) {
+        let (say, words) = mpsc::unbounded_channel();
+        let money = inner.money.as_ref();
+        let purse = money.and_then(|money| Some((money.purse.clone()?, money.price_max?)));
+        let payer = purse.map(|(purse, rate_max)| Payer {
+            stats: Arc::clone(&inner.stats),
+            session: purse.new_session(),
+            purse,
+            demand: Demand {
+                content: content.id(),
+                rate_max,
+                peak_min_kbps: money::kbps(content.manifest()),
+            },
+            say,
+            lines: BTreeMap::new(),
+            traffic: BTreeMap::new(),
+        });
+        (Self { payer }, words)
+    }
+
+    /// Whether anything is paid.
+    pub(super) fn is_paying(&self) -> bool {
+        self.payer.is_some()
+    }
+
+    /// A link to a holder is up.
+    pub(super) fn link_up(&mut self, link: LinkId, peer: PeerId, addresses: &[Multiaddr]) {
+        let Some(payer) = &mut self.payer else { return };
+        payer.lines.insert(link, peer);
+        let place = (peer, money::prefix_of(addresses.first()));
+        payer.purse.opened(payer.line(link), place, payer.demand, payer.say.clone());
+    }
+
+    /// A link is gone.
+    pub(super) fn link_down(&mut self, link: LinkId) {
+        let Some(payer) = &mut self.payer else { return };
+        if let Some(peer) = payer.lines.remove(&link) {
+            payer.purse.closed(payer.line(link), peer);
+        }
+    }
+
+    /// A holder said something about payment.
+    pub(super) fn heard(&self, link: LinkId, peer: PeerId, body: Bytes) {
+        let Some(payer) = &self.payer else { return };
+        payer.stats.payment_said_or_heard(body.len());
+        payer.purse.heard(payer.line(link), peer, body);
+    }
+
+    /// So much more was asked of a holder, or came from it.
+    pub(super) fn count(&mut self, peer: PeerId, asked: u64, received: u64) {
+        let Some(payer) = &mut self.payer else { return };
+        let fresh = Traffic { peer, asked: 0, received: 0 };
+        let traffic = payer.traffic.entry(peer).or_insert(fresh);
+        traffic.asked += asked;
+        traffic.received += received;
+    }
+
+    /// Tell what was counted since the last time.
+    pub(super) fn report(&mut self) {
+        let Some(payer) = &mut self.payer else { return };
+        if !payer.traffic.is_empty() {
+            let traffic = core::mem::take(&mut payer.traffic);
+            payer.purse.traffic(traffic.into_values().collect());
+        }
+    }
+}
+
+impl Payer {
+    fn line(&self, link: LinkId) -> Line {
+        Line { session: self.session, link }
+    }
+}
+
+impl Drop for Payments {
+    fn drop(&mut self) {
+        self.report();
+        let Some(payer) = &mut self.payer else { return };
+        for (link, peer) in core::mem::take(&mut payer.lines) {
+            payer.purse.closed(payer.line(link), peer);
+        }
+    }
+}

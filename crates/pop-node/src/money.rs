@@ -7,7 +7,8 @@ mod store;
 mod till;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
@@ -77,6 +78,7 @@ pub(crate) struct Money {
     /// The most that is paid, per megabit and tier.
     pub(crate) price_max: Option<Rate>,
     store: Arc<MoneyStore>,
+    writing: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Money {
@@ -90,7 +92,7 @@ impl Money {
         let domain = ledger.domain().await?;
         let store = Arc::new(MoneyStore::open(&settings.data_dir)?);
         let loaded = store.load()?;
-        let writer = Arc::clone(&store).start_writing()?;
+        let (writer, thread) = Arc::clone(&store).start_writing()?;
         let bank = Bank {
             keypair: Arc::new(keypair.clone()),
             domain,
@@ -106,7 +108,16 @@ impl Money {
         let purse = bank.settings.price_max.map(|_| Purse::start(bank.clone(), own));
         let books = Books(Loaded { payers: Vec::new(), payees, vaults, serial });
         let price_max = bank.settings.price_max;
-        Ok((Self { purse, price_max, store }, bank, books))
+        let writing = Mutex::new(Some(thread));
+        Ok((Self { purse, price_max, store, writing }, bank, books))
+    }
+
+    /// Wait until everything that was to be stored is; nobody stores more any more.
+    pub(crate) async fn finish(&self) {
+        let thread = self.writing.lock().ok().and_then(|mut writing| writing.take());
+        if let Some(thread) = thread {
+            let _panicked = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
     }
 
     /// What was earned, by content and payer.

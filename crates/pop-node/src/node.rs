@@ -245,6 +245,10 @@ impl Node {
         self.inner.tasks.close();
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.inner.tasks.wait()).await.is_err() {
             tracing::warn!("shutting down with work left undone");
+            return;
+        }
+        if let Some(money) = &self.inner.money {
+            money.finish().await;
         }
     }
 

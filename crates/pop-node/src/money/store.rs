@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use pop_incentive::ids::VaultId;
 use pop_incentive::record::{PayeeRecord, PayerRecord};
@@ -170,16 +171,18 @@ impl MoneyStore {
     }
 
     /// Start the thread that writes. It ends when the last [`Writer`] is gone.
-    pub(super) fn start_writing(self: std::sync::Arc<Self>) -> Result<Writer, NodeError> {
+    pub(super) fn start_writing(
+        self: std::sync::Arc<Self>,
+    ) -> Result<(Writer, JoinHandle<()>), NodeError> {
         let (writes, queue) = sync_channel(WRITES_MAX);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("money".to_owned())
             .spawn(move || self.write_all(&queue))
             .map_err(|source| NodeError::Io {
                 action: "start the thread that stores money",
                 source,
             })?;
-        Ok(Writer { writes })
+        Ok((Writer { writes }, thread))
     }
 
     /// Write what waits, as much as waits, in one commit. What can't be written is never told to be

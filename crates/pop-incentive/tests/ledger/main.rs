@@ -8,5 +8,6 @@ mod evidence;
 mod exhaustive;
 mod failed_audit;
 mod model;
+mod protocol;
 mod support;
 mod typed;

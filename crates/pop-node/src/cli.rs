@@ -9,8 +9,10 @@ mod init;
 mod ledger;
 mod loan;
 mod names;
+mod outlook;
 mod output;
 mod payer;
+mod plan;
 mod pool;
 mod publish;
 mod purse;
@@ -78,6 +80,8 @@ enum Verb {
     /// Rewards for content that somebody wants
     #[command(subcommand)]
     Bounty(bounty::Bounty),
+    /// Show which contents would be worth their place on this node's disk
+    Plan(plan::Plan),
     /// Found a ledger, make its first money, look through its journal
     #[command(subcommand)]
     Ledger(ledger::Ledger),
@@ -125,6 +129,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, NodeError> {
         Verb::Loan(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Pool(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Bounty(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Plan(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Ledger(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Demo(verb) => return block_on(verb.run(&context)),
     }

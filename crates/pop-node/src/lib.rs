@@ -31,6 +31,7 @@ pub mod settings;
 mod staging;
 mod stats;
 pub mod status;
+pub mod supply;
 pub mod tls;
 mod transport;
 mod upload;

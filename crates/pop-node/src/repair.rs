@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use pop_erasure::{Content, DecodeError, Repairer, VerifiedShard};
-use pop_wire::{ColumnIndex, ColumnSet, ContentId, PeerId, ProviderRecord, SegmentIndex, Verified};
+use pop_wire::{
+    ColumnIndex, ColumnSet, ContentId, MasternodeRecord, PeerId, ProviderRecord, SegmentIndex,
+    Verified,
+};
 
 use crate::directory::addresses;
 use crate::error::NodeError;
@@ -77,12 +80,7 @@ impl Node {
         let inner = &self.inner;
         let content = inner.find(content).await?;
         let masternodes = inner.live_masternodes().await;
-        let mut peers: BTreeMap<PeerId, Vec<Multiaddr>> =
-            masternodes.iter().map(|record| (record.peer, addresses(record))).collect();
-        for record in inner.named_holders(content.id()).await {
-            peers.entry(record.peer).or_insert_with(|| record_addresses(&record));
-        }
-        let mut held = holdings(inner, content.id(), peers).await;
+        let mut held = inner.live_holdings(content.id(), &masternodes).await;
         let n = content.layout().geometry().n();
         let live = held.values().fold(ColumnSet::new(), |all, set| all.union(set));
         let missing = ColumnSet::all(n).difference(&live);
@@ -112,6 +110,21 @@ impl Node {
 }
 
 impl Inner {
+    /// Columns of a content on every node that answers, none included: on masternodes, and on whom
+    /// the DHT names.
+    pub(crate) async fn live_holdings(
+        &self,
+        content: ContentId,
+        masternodes: &[Verified<MasternodeRecord>],
+    ) -> BTreeMap<PeerId, ColumnSet> {
+        let mut peers: BTreeMap<PeerId, Vec<Multiaddr>> =
+            masternodes.iter().map(|record| (record.peer, addresses(record))).collect();
+        for record in self.named_holders(content).await {
+            peers.entry(record.peer).or_insert_with(|| record_addresses(&record));
+        }
+        holdings(self, content, peers).await
+    }
+
     /// The holders of a content that the DHT names within a few seconds.
     async fn named_holders(&self, content: ContentId) -> Vec<ProviderRecord> {
         let mut findings = self.network.find_content(content).await;

@@ -6,10 +6,11 @@ use pop_wire::{Amount, Keypair, WalletAddress};
 
 use super::Context;
 use super::facts::{Fact, Facts, maybe, report, text, when};
+use super::outlook::{self, Assumptions};
 use super::purse::Purse;
 use super::secret::PassphraseSource;
 use crate::error::NodeError;
-use crate::settings::{Layer, Settings};
+use crate::settings::{ByteSize, Layer, Settings};
 
 #[derive(Debug, clap::Args)]
 struct Owner {
@@ -27,6 +28,17 @@ pub(super) struct Stake {
     /// How much, in POP; what is missing to the least collateral if absent
     #[arg(long, value_name = "POP")]
     amount: Option<Amount>,
+    /// Show what the node may expect to earn, and stake nothing
+    #[arg(long)]
+    forecast: bool,
+    /// Other masternodes of the same size, among whom rewards are shared
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    assume_others: u64,
+    /// Bytes that viewers take from the node until the horizon, at 100 kbit/s
+    #[arg(long, value_name = "SIZE", default_value = "0")]
+    assume_served: ByteSize,
+    #[command(flatten)]
+    assumed: Assumptions,
     #[command(flatten)]
     owner: Owner,
     #[command(flatten)]
@@ -72,12 +84,18 @@ impl Stake {
         let done = Purse::with(settings, async |purse| {
             let owner_key = cold.as_ref().unwrap_or(&purse.keypair);
             let (owner, operator) = (wallet(owner_key), purse.keypair.peer_id());
-            let least = purse.ledger.genesis().await?.parameters.collateral_min;
+            let parameters = purse.ledger.genesis().await?.parameters;
+            let least = parameters.collateral_min;
             let before = purse.ledger.registration(owner, operator).await?;
             let have = before.map_or(Amount::ZERO, |node| node.collateral);
             let missing = least.checked_sub(have).unwrap_or(Amount::ZERO);
             let amount = self.amount.unwrap_or(missing);
+            let room = (purse.settings.quota_bytes, self.assume_others, self.assume_served.0);
+            let stake = have.checked_add(amount).unwrap_or(have);
+            let outlook = self.assumed.masternode(&parameters, (operator, owner), stake, room)?;
+            let outlook = outlook::about(&outlook, &self.assumed);
             let operation = match before {
+                _ if self.forecast => None,
                 None => Some(Operation::RegisterCollateral { operator, amount }),
                 Some(_) if amount == Amount::ZERO => None,
                 Some(_) => Some(Operation::TopUpCollateral { operator, amount }),
@@ -87,8 +105,14 @@ impl Stake {
             }
             let after = purse.ledger.registration(owner, operator).await?;
             let mut facts = about(owner, purse, after.as_ref());
-            facts.push(("staked", Fact::Amount(amount)));
-            let next = if owner == purse.owner() {
+            facts.push(("forecast", Fact::List(vec![outlook])));
+            let staked = if self.forecast { Amount::ZERO } else { amount };
+            facts.push(("staked", Fact::Amount(staked)));
+            let next = if self.forecast {
+                "Nothing was staked. The forecast is a guess: that every audit passes, and that \
+                 nothing changes but what --assume-… says."
+                    .to_owned()
+            } else if owner == purse.owner() {
                 "Next: `pop-node run`.".to_owned()
             } else {
                 format!("Next: set `operator = \"{owner}\"` in the settings, then `pop-node run`.")

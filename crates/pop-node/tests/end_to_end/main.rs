@@ -14,6 +14,7 @@ mod inputs;
 mod liars;
 mod library;
 mod life;
+mod planning;
 mod quic;
 mod ranges;
 mod raw_socket;

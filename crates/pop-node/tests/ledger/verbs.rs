@@ -31,7 +31,14 @@ fn money_goes_from_its_making_through_a_vault_to_collateral() {
 
     let none = user.serve(&[]).err().unwrap().refused(77, "not_staked");
     assert!(none.contains("0 POP of 100 POP") && none.contains("pop-node stake"), "{none}");
+    let forecast = ["stake", "--forecast", "--assume-others=1", "--assume-served=1TB"];
+    let forecast = user.run(&forecast).report();
+    assert!(forecast["masternode"] == false && forecast["staked"] == "0", "{forecast}");
+    // 0.2 % of the stake in each of 52 weeks, and 8,000,000 megabits.
+    let outlook = &forecast["forecast"][0];
+    assert_eq!((text(outlook, "rewards"), text(outlook, "served_revenue")), ("10.4", "0.16"));
     let staked = user.run(&["stake"]).report();
+    assert_eq!(staked["staked"], "100");
     assert_eq!((&staked["collateral"], &staked["masternode"]), (&"100".into(), &true.into()));
     user.run(&["stake", "--amount", "5"]).report();
     drop(user.serve(&[]).ok().unwrap());

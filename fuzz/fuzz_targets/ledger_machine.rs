@@ -6,13 +6,14 @@
 #![no_main]
 
 use std::cell::LazyCell;
+use std::collections::BTreeMap;
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use pop_fuzz::memory::peak_bytes;
 use pop_incentive::evidence::DoubleVoucherEvidence;
 use pop_incentive::ledger::{
-    Account, Evidence, LedgerParameters, LedgerState, LoanNote, Operation, SignedNote,
+    Account, Entry, Evidence, LedgerParameters, LedgerState, LoanNote, Operation, SignedNote,
     SignedOperation, names, no_equivocation_check, shares,
 };
 use pop_incentive::typed_data::{LedgerDomain, MoneySignature};
@@ -93,6 +94,9 @@ impl<'a> World<'a> {
         for entry in &receipt.entries {
             assert!(entry.amount > Amount::ZERO && entry.debit != entry.credit);
         }
+        if let Operation::Redeem { vouchers } = &signed.operation {
+            check_redemption(&before, &self.state, vouchers, &receipt.entries);
+        }
         let after = self.state.clone();
         let again = self.state.replay(UnixTime(self.now + DAY_S), &signed);
         assert_eq!(again.as_ref(), Ok(&receipt), "the same operation has the same receipt");
@@ -109,6 +113,30 @@ impl<'a> World<'a> {
         }
         assert!(state == self.state, "the state is the fold of what was taken");
     }
+}
+
+/// What left the vaults is what is recorded as redeemed, and no payee got more than it was promised.
+fn check_redemption(
+    before: &LedgerState,
+    after: &LedgerState,
+    vouchers: &[SignedVoucher],
+    entries: &[Entry],
+) {
+    let mut promised = BTreeMap::new();
+    for SignedVoucher { voucher, .. } in vouchers {
+        let slot = (voucher.vault, voucher.payee, voucher.epoch);
+        let most = promised.entry(slot).or_insert(voucher.amount);
+        *most = voucher.amount.max(*most);
+    }
+    let mut recorded = 0;
+    for ((vault, payee, epoch), most) in promised {
+        let [old, new] = [before, after].map(|state| state.redeemed(vault, payee, epoch));
+        assert!(new == old || new <= most, "more than was promised");
+        recorded += new.base_units() - old.base_units();
+    }
+    let left: u128 = entries.iter().map(|entry| entry.amount.base_units()).sum();
+    assert!(entries.iter().all(|entry| matches!(entry.debit, Account::Vault(_))));
+    assert_eq!(left, recorded, "what left the vaults is what is recorded");
 }
 
 /// Picks what operations are made of.

@@ -497,4 +497,5 @@ def main():
           f"{len(vectors['refused'])} refusals agree with the specification")
 
 
-main()
+if __name__ == "__main__":
+    main()

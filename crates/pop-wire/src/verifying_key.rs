@@ -12,8 +12,8 @@ use sha3::{Digest as _, Keccak256};
 use crate::identity::{PeerId, WalletAddress};
 use crate::{Bound, WireError};
 
-/// A public key, unpacked. Whoever checks many signatures of one signer keeps this: unpacking
-/// costs a tenth of a check, and so does recovering the key beyond checking by it.
+/// A public key, unpacked. Whoever checks many signatures of one signer keeps this: recovering the
+/// key from each costs about an eighth more than checking by it.
 ///
 /// ```
 /// use pop_wire::{Keypair, VerifyingKey};

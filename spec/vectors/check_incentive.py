@@ -146,6 +146,12 @@ VOUCHER_BYTES, QUOTE_BYTES = 150, 162
 NOTE_BYTES = 20 + 20 + 16 + 8 + 8 + 8 + 8 + 65 + 65
 
 
+MOVES_ITS_AMOUNTS = {
+    "Transfer", "Mint", "OpenVault", "FundVault", "RegisterCollateral", "TopUpCollateral", "Repay",
+    "DepositPool", "ClaimShare", "OpenLock",
+}
+
+
 def take(data, at, width):
     need(at + width <= len(data), "Truncated")
     return data[at : at + width], at + width
@@ -189,14 +195,21 @@ def check_operation(vector, domain, actors, nonces, balances):
     name, members = re.fullmatch(r"(\w+)\(address actor,uint64 nonce,(.*)\)", vector["type"]).groups()
     assert TAGS[tag] == name
     words, at = [bytes(12) + actor, uint(nonce)], 94
+    amounts = []
     for member in members.split(","):
-        hashed, at = word(data, at, *member.split())
+        solidity, member = member.split()
+        hashed, at = word(data, at, solidity, member)
         words.append(hashed)
+        if solidity == "uint128":
+            amounts.append(int.from_bytes(hashed, "big"))
     assert at == len(data), "bytes after the end"
     assert struct_hash(vector["type"], words).hex() == vector["struct_hash"]
     assert digest(domain, bytes.fromhex(vector["struct_hash"])).hex() == vector["digest"]
     assert signature.hex() == vector["signature"]
     assert signer(bytes.fromhex(vector["digest"]), signature) == actor
+    # What these say is what they move; what the others move depends on what came before.
+    if name in MOVES_ITS_AMOUNTS:
+        assert sum(int(entry["amount"]) for entry in vector["entries"]) == sum(amounts)
     for entry in vector["entries"]:
         amount = int(entry["amount"])
         assert amount > 0 and entry["debit"] != entry["credit"]

@@ -44,10 +44,10 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def timed(command):
-    """Run to the end: wall seconds and CPU seconds."""
+def timed(command, out=subprocess.DEVNULL):
+    """Run to the end: wall seconds and CPU seconds. Standard output goes to `out`."""
     started = time.monotonic()
-    child = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(command, env=environment(), stdout=out)
     _, status, usage = os.wait4(child.pid, 0)
     wall = time.monotonic() - started
     child.returncode = os.waitstatus_to_exitcode(status)

@@ -3,6 +3,7 @@
 mod bounty;
 mod completions;
 mod demo;
+mod earnings;
 mod facts;
 mod get;
 mod init;
@@ -62,6 +63,8 @@ enum Verb {
     Get(get::Get),
     /// Show what a running node is doing
     Status(status::Status),
+    /// Show what this node earned, by content and by peer
+    Earnings(earnings::Earnings),
     /// Restore every missing column of a content onto live nodes
     Repair(repair::Repair),
     /// Keys, and the money that they can move
@@ -97,7 +100,7 @@ const INTERRUPTED: u8 = 130;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 internal error; 2 bad usage; 65 bad input (link, key, range, file);
 66 input cannot be read; 69 content or nodes not available; 73 output or disk full;
-74 disk error; 76 the publisher or a peer broke the protocol; 77 the ledger refuses, no collateral,
+74 disk error; 75 another process pays from this wallet; 76 the publisher or a peer broke the protocol; 77 the ledger refuses, no collateral,
 wrong passphrase; 78 bad settings, or no ledger named; 130 interrupted.
 Every setting is also an environment variable: --http-listen is POP_HTTP_LISTEN.";
 
@@ -122,6 +125,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, NodeError> {
         Verb::Publish(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Get(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Status(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Earnings(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Repair(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Wallet(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Stake(verb) => return block_on(or_interrupt(verb.run(&context))),

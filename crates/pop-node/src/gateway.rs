@@ -24,6 +24,7 @@ use crate::http::{
     serve,
 };
 use crate::metrics::Metrics;
+use crate::money::Earnings;
 use crate::node::Node;
 use crate::status::Status;
 use crate::transport::Role;
@@ -60,12 +61,25 @@ pub(crate) async fn start(node: &Node) -> Result<(), NodeError> {
 fn own_routes(node: Node) -> Router {
     Router::new()
         .route("/api/v1/status", get(status))
+        .route("/api/v1/earnings", get(earnings))
         .route("/api/v1/demo", get(demo))
         .with_state(node)
 }
 
 async fn status(State(node): State<Node>) -> Json<Status> {
     Json(node.status())
+}
+
+/// What the node earned; a database is read, so not on a thread that serves.
+async fn earnings(State(node): State<Node>) -> Response {
+    match tokio::task::spawn_blocking(move || node.earnings()).await {
+        Ok(Ok(earned)) => Json(Earnings::of(&earned)).into_response(),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "what was earned can't be read");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// What the demo's page polls; nothing on a node that isn't in a demo.

@@ -3,6 +3,7 @@
 //! who may be trusted with how much: it carries messages, records and the ledger's answers.
 
 mod purse;
+mod report;
 mod store;
 mod till;
 
@@ -27,6 +28,7 @@ use crate::settings::Settings;
 use crate::stats::Stats;
 
 pub(crate) use self::purse::{Line, Purse, Traffic, Word};
+pub use self::report::{Earnings, Row};
 pub use self::store::Earned;
 pub(crate) use self::till::{Action, News, Till};
 

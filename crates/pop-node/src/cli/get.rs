@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use pop_erasure::ContentLink;
+use pop_wire::Amount;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -77,14 +78,26 @@ impl Get {
         let link: ContentLink = self.link.parse()?;
         let keypair = payer::key(&mut settings)?;
         let node = Node::client(keypair, settings).await?;
+        let promised_before = promised(&node).await;
         let result = self.fetch(&node, &link, context.json).await;
         node.settle().await;
+        let paid = promised(&node).await.checked_sub(promised_before).unwrap_or(Amount::ZERO);
+        let stats = node.stats();
         node.shutdown().await;
         let (bytes, elapsed) = result?;
         // Under --json standard output belongs to the report, unless the bytes went there.
         if context.json && self.output.is_some() {
-            let seconds = elapsed.as_secs_f64();
-            output::json(&json!({ "bytes": bytes, "seconds": seconds, "output": self.output }));
+            output::json(&json!({
+                "bytes": bytes,
+                "seconds": elapsed.as_secs_f64(),
+                "output": self.output,
+                "shard_bytes": stats.fetched_bytes(),
+                "paid": paid.to_string().trim_end_matches(" POP"),
+                "vouchers": stats.vouchers_given(),
+                "payment_bytes": stats.payment_bytes(),
+            }));
+        } else if paid > Amount::ZERO {
+            eprintln!("paid {paid} by {} vouchers", stats.vouchers_given());
         }
         Ok(())
     }
@@ -112,6 +125,12 @@ impl Get {
         }
         Ok((bytes, started.elapsed()))
     }
+}
+
+/// What the node's vouchers promise, over all payees. A sum of promises within one vault fits.
+async fn promised(node: &Node) -> Amount {
+    let promises = node.promises().await.into_iter().map(|(_, amount)| amount);
+    promises.fold(Amount::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(sum))
 }
 
 /// Write into a file beside `path` and give it its name when it is whole, so that an error never

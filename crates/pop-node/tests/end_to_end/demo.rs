@@ -9,7 +9,7 @@ use crate::support::program::{self, pop_node};
 use crate::support::{sample, wait_for};
 
 /// Fields of the last line of `demo --json`.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 24] = [
     "nodes",
     "killed",
     "k",
@@ -27,6 +27,13 @@ const FIELDS: [&str; 17] = [
     "repaired_columns",
     "redundancy_after_repair",
     "second_fetch_identical",
+    "paid",
+    "earned_total",
+    "earned_min",
+    "earned_max",
+    "vouchers",
+    "voucher_bytes_overhead",
+    "slashed",
 ];
 
 /// Children of a process that are alive.

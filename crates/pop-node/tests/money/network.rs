@@ -75,7 +75,7 @@ impl Network {
         network
     }
 
-    fn home(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn home(&self, name: &str) -> std::path::PathBuf {
         self.directory.path().join(name)
     }
 

@@ -1,0 +1,51 @@
+use super::{Context, output};
+use crate::error::NodeError;
+use crate::money::{Earnings as Report, Row};
+use crate::settings::{Layer, Settings};
+use crate::{gateway, http_client};
+
+/// Show what this node earned by serving, by content and by peer.
+#[derive(Debug, clap::Args)]
+pub(super) struct Earnings {
+    #[command(flatten)]
+    settings: Layer,
+}
+
+impl Earnings {
+    pub(super) async fn run(self, context: &Context) -> Result<(), NodeError> {
+        let settings = context.settings(&self.settings)?;
+        let report = report(&settings).await?;
+        if context.json {
+            output::line(&report);
+        } else {
+            print(&report);
+        }
+        Ok(())
+    }
+}
+
+/// From the records if the node isn't running, else from the node itself.
+async fn report(settings: &Settings) -> Result<Report, NodeError> {
+    let in_use = match Report::stored(&settings.data_dir) {
+        Err(error @ NodeError::WalletInUse { .. }) => error,
+        read => return read,
+    };
+    let address = gateway::address_of(settings).ok_or(in_use)?;
+    let response = http_client::get(address, "/api/v1/earnings", None).await?;
+    serde_json::from_slice(&response.all().await?).map_err(|error| NodeError::NoNode {
+        address: address.to_string(),
+        reason: format!("something answers there that is no POP node ({error})"),
+    })
+}
+
+fn print(report: &Report) {
+    println!("earned      {} POP for {}", report.earned, output::megabytes(report.bytes));
+    table("content", &report.contents);
+    table("peer", &report.peers);
+}
+
+fn table(title: &str, rows: &[Row]) {
+    for Row { name, bytes, earned, .. } in rows {
+        println!("{title:<11} {name}  {earned} POP for {}", output::megabytes(*bytes));
+    }
+}

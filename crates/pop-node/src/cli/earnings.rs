@@ -42,6 +42,9 @@ fn print(report: &Report) {
     println!("earned      {} POP for {}", report.earned, output::megabytes(report.bytes));
     table("content", &report.contents);
     table("peer", &report.peers);
+    if report.bytes == 0 {
+        println!("\nNothing yet. `pop-node stake --forecast` shows what a masternode may expect.");
+    }
 }
 
 fn table(title: &str, rows: &[Row]) {

@@ -362,6 +362,10 @@ impl<'a> World<'a> {
                 self.tell_vault();
             }
             Operation::Withdraw { bytes } => {
+                // A payer stops before it withdraws: what is still on its way then would be counted
+                // in the new epoch (spec/incentive.md §9).
+                self.link_down(false);
+                self.link_down(true);
                 let epoch = self.vault.epoch + 1;
                 let (funded, redeemed) = (worth(bytes.into()), Amount::ZERO);
                 self.vault = VaultInfo { epoch, funded, redeemed, closes: None, ..self.vault };

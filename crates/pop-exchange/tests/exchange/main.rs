@@ -8,10 +8,12 @@ mod pair;
 mod trace;
 mod world;
 
+mod allowances_hold;
 mod any_operations;
 mod eight_of_twenty_seven_sources_vanish;
 mod liars_are_named_and_dropped;
 mod limits_hold;
+mod payer_and_payee;
 mod payments;
 mod questions;
 mod same_seed_same_trace;

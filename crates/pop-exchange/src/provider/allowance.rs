@@ -180,3 +180,31 @@ impl Provider {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pop_wire::{ColumnIndex, ContentId, SegmentIndex};
+
+    #[test]
+    fn what_is_set_aside_for_one_read_is_not_sent_for_another() {
+        let request = |payload_bytes| ShardRequest {
+            id: RequestId(1),
+            content: ContentId([0; 32]),
+            segment: SegmentIndex(0),
+            column: ColumnIndex::new(0).unwrap(),
+            payload_bytes,
+        };
+        let mut peer = Peer::new(1, 1_000);
+        let known = peer.reserve(&request(Some(900)));
+        assert!(!peer.allows(&request(None)), "something is being read");
+        assert!(!peer.affords(200));
+        assert!(peer.affords(100));
+        peer.spend(100);
+        assert!(!peer.allows(&request(Some(100))));
+        peer.release(known);
+        assert!(peer.affords(900) && peer.allows(&request(Some(900))));
+        peer.spend(850);
+        assert!(peer.allows(&request(None)) && !peer.allows(&request(Some(51))));
+    }
+}

@@ -207,6 +207,23 @@ fn reads_under_way_are_counted_so_that_nothing_is_read_in_vain() {
 }
 
 #[test]
+fn a_read_that_comes_to_nothing_leaves_its_part_of_the_allowance_to_the_peers_other_links() {
+    let film = film();
+    let mut host = shop(&film, SHARD);
+    let other = LinkId(2);
+    customer(&mut host, LINK, 1);
+    customer(&mut host, other, 1);
+    host.held.remove(column(1));
+    host.answers = false;
+    host.receive(LINK, get(&film, 1));
+    host.receive(other, get(&film, 2));
+    assert_eq!(host.unanswered.len(), 1);
+    host.answer_all();
+    assert!(shards(&host.take_sent(LINK)).is_empty(), "not held");
+    assert_eq!(shards(&host.take_sent(other)), [2]);
+}
+
+#[test]
 fn an_allowance_of_a_byte_has_one_shard_read_and_none_sent() {
     let film = film();
     let mut host = shop(&film, 1);

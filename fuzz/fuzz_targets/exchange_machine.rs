@@ -1,7 +1,8 @@
 //! A provider and a fetcher, joined by links and driven by any order of operations: messages that
 //! arrive late or were never sent, links that come and go, a store that answers anything, a clock
-//! that jumps. Neither panics, every configured bound holds after every step, no timer fires
-//! twice for one moment, and whatever segment comes out is what the publisher encoded.
+//! that jumps, an allowance that comes and goes. Neither panics, every configured bound holds after
+//! every step, nobody is sent more than it is allowed, no timer fires twice for one moment, and
+//! whatever segment comes out is what the publisher encoded.
 
 #![no_main]
 
@@ -18,7 +19,8 @@ use pop_exchange::provider::{self, Provider, ProviderConfig, StoreOperation, Sto
 use pop_fuzz::sample::{GEOMETRY, Sample};
 use pop_wire::message::{
     Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, OpenColumn, PutShard, Refusal, RefusalReason, SealColumn, Shard,
+    Holdings, ManifestReply, OpenColumn, Payment, PutShard, Refusal, RefusalReason, SealColumn,
+    Shard,
 };
 use pop_wire::{
     ColumnIndex, ColumnSet, ContentId, Instant, Keypair, Message, PeerId, ProtocolVersion,
@@ -30,6 +32,8 @@ const REQUESTS_MAX: usize = 8;
 const UPLOADS_MAX: usize = 2;
 const PAYLOAD_BYTES_MAX: u64 = 512 * 1024;
 const WINDOW_BYTES_MAX: u64 = 3 * 192;
+/// What a peer may take before anything is granted: a few shards of the sample.
+const ALLOWANCE_BYTES: u64 = 1_000;
 /// Outputs that one input can cause, by far.
 const OUTPUTS_MAX: usize = 4096;
 /// Links that operations choose from.
@@ -101,9 +105,20 @@ enum Operation {
     Wait {
         ms: u16,
     },
+    /// `None` for no limit.
     Allowance {
         peer: u8,
-        bytes: u32,
+        bytes: Option<u32>,
+    },
+    /// Whoever keeps accounts says something, perhaps too much.
+    Payment {
+        from_fetcher: bool,
+        link: u8,
+        length: u16,
+    },
+    Price {
+        peer: u8,
+        price_rank: u64,
     },
 }
 
@@ -144,6 +159,7 @@ enum Forged {
     SealColumn { id: u8 },
     ColumnReply { id: u8, stored: bool, next: u8 },
     GetPeers { id: u8 },
+    Payment { length: u16, times: u16 },
 }
 
 fn id(number: u8) -> RequestId {
@@ -261,6 +277,9 @@ fn forge(sample: &Sample, message: &Forged) -> Message {
             Message::ColumnReply(ColumnReply { id: id(number), state, next_segment: segment(next) })
         }
         Forged::GetPeers { id: number } => Message::GetPeers(GetPeers { id: id(number) }),
+        Forged::Payment { length, .. } => {
+            Message::Payment(Payment { body: vec![1; usize::from(length % 1_024) + 1].into() })
+        }
     }
 }
 
@@ -276,6 +295,12 @@ struct World<'a> {
     /// Messages that the provider sent and nobody reported as flushed.
     unread: BTreeMap<LinkId, usize>,
     pending: Vec<(Token, StoreOperation)>,
+    /// Who is at the other end of each link of the provider.
+    linked: BTreeMap<LinkId, PeerId>,
+    /// What each peer with a link may still be sent.
+    allowed: BTreeMap<PeerId, u64>,
+    /// Payload that the fetcher says is owed.
+    received: u64,
     /// How far the honest uploads are.
     uploads: BTreeMap<(LinkId, u8), u8>,
     /// Links that each slot had before: a number is never used again.
@@ -291,8 +316,10 @@ impl<'a> World<'a> {
         provider.links_per_peer_max = 2;
         provider.requests_max = REQUESTS_MAX;
         provider.uploads_max = UPLOADS_MAX;
+        provider.allowance_bytes = ALLOWANCE_BYTES;
         let mut fetcher = FetcherConfig::default();
         fetcher.window_bytes_max = WINDOW_BYTES_MAX;
+        fetcher.accounts = true;
         Self {
             sample,
             peers,
@@ -304,6 +331,9 @@ impl<'a> World<'a> {
             to_fetcher: BTreeMap::new(),
             unread: BTreeMap::new(),
             pending: Vec::new(),
+            linked: BTreeMap::new(),
+            allowed: BTreeMap::new(),
+            received: 0,
             uploads: BTreeMap::new(),
             generations: [0; SLOTS],
         }
@@ -313,7 +343,12 @@ impl<'a> World<'a> {
         match *operation {
             Operation::LinkUp { link, peer, columns: bits, kind } => {
                 let (link, peer) = (self.link(link), self.peers[usize::from(peer % 4)]);
-                self.provide(provider::Input::LinkUp { link, peer });
+                let up = provider::Input::LinkUp { link, peer };
+                if self.provider.handle(self.now, up).is_ok() {
+                    self.linked.insert(link, peer);
+                    self.allowed.entry(peer).or_insert(ALLOWANCE_BYTES);
+                }
+                self.drain_provider();
                 let kind = [SourceKind::Local, SourceKind::Masternode, SourceKind::Viewer]
                     [usize::from(kind % 3)];
                 let columns = columns(bits);
@@ -324,11 +359,17 @@ impl<'a> World<'a> {
             Operation::ToFetcher { link } => self.deliver_to_fetcher(self.link(link)),
             Operation::Settle => self.settle(),
             Operation::Forge { to_fetcher, link, ref message } => {
+                let times = match message {
+                    Forged::Payment { times, .. } => times % 512 + 1,
+                    _ => 1,
+                };
                 let (link, message) = (self.link(link), forge(self.sample, message));
-                if to_fetcher {
-                    self.fetch(fetcher::Input::Message { link, message });
-                } else {
-                    self.provide(provider::Input::Message { link, message });
+                for message in std::iter::repeat_n(message, times.into()) {
+                    if to_fetcher {
+                        self.fetch(fetcher::Input::Message { link, message });
+                    } else {
+                        self.provide(provider::Input::Message { link, message });
+                    }
                 }
             }
             Operation::Upload { link, id, column, steps, answered } => {
@@ -367,7 +408,23 @@ impl<'a> World<'a> {
             Operation::Wait { ms } => self.wait(ms.into()),
             Operation::Allowance { peer, bytes } => {
                 let peer = self.peers[usize::from(peer % 4)];
-                self.provide(provider::Input::Allowance { peer, bytes: bytes.into() });
+                let bytes = bytes.map_or(u64::MAX, u64::from);
+                if let Some(left) = self.allowed.get_mut(&peer) {
+                    *left = bytes;
+                }
+                self.provide(provider::Input::Allowance { peer, bytes });
+            }
+            Operation::Payment { from_fetcher, link, length } => {
+                let (link, body) = (self.link(link), vec![2; usize::from(length % 1_200)].into());
+                if from_fetcher {
+                    self.fetch(fetcher::Input::Payment { link, body });
+                } else {
+                    self.provide(provider::Input::Payment { link, body });
+                }
+            }
+            Operation::Price { peer, price_rank } => {
+                let peer = self.peers[usize::from(peer % 4)];
+                self.fetch(fetcher::Input::Price { peer, price_rank });
             }
         }
     }
@@ -447,6 +504,11 @@ impl<'a> World<'a> {
         self.to_provider.remove(&link);
         self.to_fetcher.remove(&link);
         self.unread.remove(&link);
+        if let Some(peer) = self.linked.remove(&link)
+            && self.linked.values().all(|other| *other != peer)
+        {
+            self.allowed.remove(&peer);
+        }
         self.provide(provider::Input::LinkDown { link });
         self.fetch(fetcher::Input::LinkDown { link });
     }
@@ -509,6 +571,9 @@ impl<'a> World<'a> {
                 None => break,
                 Some(provider::Output::Send { link, message }) => {
                     *self.unread.entry(link).or_default() += 1;
+                    if let Message::Shard(shard) = &message {
+                        self.spend(link, shard.payload.len());
+                    }
                     self.to_fetcher.entry(link).or_default().push_back(message);
                 }
                 Some(provider::Output::Close { link }) => closed.push(link),
@@ -524,6 +589,17 @@ impl<'a> World<'a> {
         closed.into_iter().for_each(|link| self.down(link));
     }
 
+    /// Nobody is sent more than it is allowed.
+    fn spend(&mut self, link: LinkId, payload: usize) {
+        let peer = self.linked[&link];
+        let left = self.allowed.get_mut(&peer).expect("a peer with a link");
+        let payload = u64::try_from(payload).expect("fits");
+        assert!(payload <= *left, "sent {payload} bytes of {left}");
+        if *left != u64::MAX {
+            *left -= payload;
+        }
+    }
+
     fn fetch(&mut self, input: fetcher::Input) {
         let _ = self.fetcher.handle(self.now, input);
         let mut closed = Vec::new();
@@ -534,6 +610,7 @@ impl<'a> World<'a> {
                     self.to_provider.entry(link).or_default().push_back(message);
                 }
                 Some(fetcher::Output::Close { link }) => closed.push(link),
+                Some(fetcher::Output::Received { bytes, .. }) => self.received += bytes,
                 Some(fetcher::Output::Segment { segment, shards }) => {
                     assert_eq!(shards.len(), usize::from(GEOMETRY.0));
                     let index = usize::try_from(segment.0).expect("a segment of the sample");
@@ -556,6 +633,7 @@ impl<'a> World<'a> {
         assert!(self.provider.open_uploads() <= UPLOADS_MAX);
         assert!(self.provider.links() <= LINKS_MAX);
         assert!(self.fetcher.charged_bytes() <= WINDOW_BYTES_MAX);
+        assert!(self.fetcher.totals().received_bytes <= self.received, "used and not owed");
         assert!(self.unread.values().all(|unread| *unread <= UNREAD_MESSAGES_MAX + 1));
     }
 }

@@ -67,7 +67,7 @@ fn own_routes(node: Node) -> Router {
 }
 
 async fn status(State(node): State<Node>) -> Json<Status> {
-    Json(node.status())
+    Json(node.full_status().await)
 }
 
 /// What the node earned; a database is read, so not on a thread that serves.

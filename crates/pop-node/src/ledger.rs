@@ -70,6 +70,11 @@ impl Where {
         }
     }
 
+    /// Whether it is with that peer.
+    pub(crate) fn is_with(&self, other: &PeerId) -> bool {
+        matches!(self, Self::There { peer, .. } if peer == other)
+    }
+
     /// How the node asks it.
     pub(crate) fn client(
         self,

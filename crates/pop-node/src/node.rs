@@ -23,7 +23,7 @@ use crate::ledger::{self, LedgerClient};
 use crate::money::Money;
 use crate::network::{Network, NetworkEvent};
 use crate::serve::{Server, ServerEvent};
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 use crate::stats::Stats;
 use crate::transport::Role;
 
@@ -112,6 +112,10 @@ impl Node {
         let stop = CancellationToken::new();
         let running = (&tasks, &stop);
         let ledger = ledger::Where::find(&settings, role, running).await?;
+        if ledger.is_with(&keypair.peer_id()) {
+            let (key, message) = ("ledger", "it names this node itself: expected serve_ledger");
+            return Err(SettingsError::Unusable { key, message }.into());
+        }
         let service = ledger.service();
         let (network, events) = Network::start(&keypair, role, &settings, service, running)?;
         let ledger = ledger.client(&network, &settings.data_dir, &stats);

@@ -1,5 +1,6 @@
 //! What a node says of itself, to `pop-node status` and to dashboards.
 
+use pop_wire::Amount;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::role_name;
@@ -41,6 +42,10 @@ pub struct Status {
     pub fetched_bytes: u64,
     /// Peers' breaches of protocol.
     pub peer_faults: u64,
+    /// Promised by vouchers in the vault's epoch, in POP, as a decimal number. None of a node that
+    /// pays nothing.
+    #[serde(default)]
+    pub promised: Option<String>,
 }
 
 impl Node {
@@ -70,7 +75,22 @@ impl Node {
             served_bytes: inner.stats.served_bytes(),
             fetched_bytes: inner.stats.fetched_bytes(),
             peer_faults: inner.stats.peer_faults(),
+            promised: None,
         }
+    }
+
+    /// The same with what the task that pays has to be asked for.
+    pub(crate) async fn full_status(&self) -> Status {
+        let mut status = self.status();
+        let pays = self.inner.money.as_ref().is_some_and(|money| money.purse.is_some());
+        if pays {
+            let promises = self.promises().await;
+            let sum =
+                promises.iter().try_fold(Amount::ZERO, |sum, (_, amount)| sum.checked_add(*amount));
+            let sum = sum.map(|sum| sum.to_string());
+            status.promised = sum.map(|sum| sum.trim_end_matches(" POP").to_owned());
+        }
+        status
     }
 
     /// Have the counters shown under `/metrics`.

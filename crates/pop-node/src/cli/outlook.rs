@@ -11,14 +11,15 @@ use super::facts::{Fact, Facts};
 use super::names::bad_input;
 use crate::clock;
 use crate::error::NodeError;
-use crate::settings::ByteSize;
+use crate::settings::{ByteSize, Settings};
 
 /// Assumptions, each of them the operator's own.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Assumptions {
-    /// What is paid for bytes, in POP per megabit and started 100 kbit/s
-    #[arg(long, value_name = "POP", default_value = "0.00000002")]
-    assume_price: Amount,
+    /// What is paid for bytes, in POP per megabit and started 100 kbit/s; the setting `price` if
+    /// absent
+    #[arg(long, value_name = "POP")]
+    assume_price: Option<Amount>,
     /// What the disk costs, in POP per gigabyte and month
     #[arg(long, value_name = "POP", default_value = "0.004")]
     assume_storage_cost: Amount,
@@ -32,8 +33,8 @@ pub(super) struct Assumptions {
 
 impl Assumptions {
     /// The price of bytes of a content that plays at so many kbit/s.
-    pub(super) fn tariff(&self, kbps: u32) -> Result<Tariff, NodeError> {
-        let rate = Rate::new(self.assume_price);
+    pub(super) fn tariff(&self, settings: &Settings, kbps: u32) -> Result<Tariff, NodeError> {
+        let rate = Rate::new(self.assume_price.unwrap_or(settings.price));
         let tier = Tier::of_kbps(kbps.max(1));
         let tariff = rate.zip(tier).map(|(rate, tier)| Tariff { rate, tier });
         tariff.ok_or_else(|| bad_input("assumed price", "expected more than 0"))
@@ -56,8 +57,9 @@ impl Assumptions {
         parameters: &LedgerParameters,
         (node, owner): (PeerId, WalletAddress),
         stake: Amount,
-        (quota_bytes, others, served_bytes): (u64, u64, u64),
+        (settings, others, served_bytes): (&Settings, u64, u64),
     ) -> Result<Forecast, NodeError> {
+        let quota_bytes = settings.quota_bytes;
         let policy = RewardPolicy::new(parameters);
         let audit = |stake| StorageAudit {
             operator: node,
@@ -75,7 +77,7 @@ impl Assumptions {
             stake,
             assigned_bytes: quota_bytes,
             served_bytes,
-            tariff: self.tariff(100)?,
+            tariff: self.tariff(settings, 100)?,
             policy,
             // The parameters are another node's word.
             epoch: since_genesis.checked_div(parameters.epoch_s).unwrap_or(0),

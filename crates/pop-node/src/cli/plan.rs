@@ -75,7 +75,7 @@ impl Plan {
         if wanted.is_empty() {
             return Err(bad_input("contents", "expected at least one: name those to weigh"));
         }
-        let quota_bytes = settings.quota_bytes;
+        let kept_settings = settings.clone();
         let nobody = clock::random_bytes().map_err(StoreError::from)?;
         let node = Node::client(Keypair::from_secret_bytes(&nobody)?, settings).await?;
         let mut found = Vec::new();
@@ -92,12 +92,18 @@ impl Plan {
             }
         }
         node.shutdown().await;
-        report(&self.facts(&found, quota_bytes)?, NEXT, context.json);
+        report(&self.facts(&found, &kept_settings)?, NEXT, context.json);
         Ok(())
     }
 
-    fn facts(&self, found: &[(ContentSupply, u64)], quota_bytes: u64) -> Result<Facts, NodeError> {
-        let candidates = found.iter().map(|(supply, views)| self.candidate(supply, *views));
+    fn facts(
+        &self,
+        found: &[(ContentSupply, u64)],
+        settings: &Settings,
+    ) -> Result<Facts, NodeError> {
+        let quota_bytes = settings.quota_bytes;
+        let candidate = |(supply, views): &(_, u64)| self.candidate(settings, supply, *views);
+        let candidates = found.iter().map(candidate);
         let candidates: Vec<Candidate> = candidates.collect::<Result<_, _>>()?;
         let planned = plan(&candidates, &self.assumed.budget(quota_bytes)).map_err(refused)?;
         let contents = candidates.iter().map(|candidate| {
@@ -115,8 +121,13 @@ impl Plan {
         ])
     }
 
-    fn candidate(&self, it: &ContentSupply, views: u64) -> Result<Candidate, NodeError> {
-        let base = self.assumed.tariff(kbps(it.length_bytes, it.duration_ms))?;
+    fn candidate(
+        &self,
+        settings: &Settings,
+        it: &ContentSupply,
+        views: u64,
+    ) -> Result<Candidate, NodeError> {
+        let base = self.assumed.tariff(settings, kbps(it.length_bytes, it.duration_ms))?;
         let too_much = || bad_input("assumptions", "more than an amount can be");
         let no_code = || bad_input("content", "its k and n can't be");
         Ok(Candidate {

@@ -90,7 +90,7 @@ impl Stake {
             let have = before.map_or(Amount::ZERO, |node| node.collateral);
             let missing = least.checked_sub(have).unwrap_or(Amount::ZERO);
             let amount = self.amount.unwrap_or(missing);
-            let room = (purse.settings.quota_bytes, self.assume_others, self.assume_served.0);
+            let room = (&purse.settings, self.assume_others, self.assume_served.0);
             let stake = have.checked_add(amount).unwrap_or(have);
             let outlook = self.assumed.masternode(&parameters, (operator, owner), stake, room)?;
             let outlook = outlook::about(&outlook, &self.assumed);

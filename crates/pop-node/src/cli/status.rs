@@ -2,7 +2,7 @@ use super::{Context, output};
 use crate::error::NodeError;
 use crate::gateway;
 use crate::http_client;
-use crate::settings::Layer;
+use crate::settings::{Layer, Settings};
 use crate::status::Status as Report;
 
 /// Show what a running node is doing.
@@ -15,18 +15,11 @@ pub(super) struct Status {
 impl Status {
     pub(super) async fn run(self, context: &Context) -> Result<(), NodeError> {
         let settings = context.settings(&self.settings)?;
-        let none = || NodeError::NoNode {
-            address: "off".to_owned(),
-            reason: "the settings switch the gateway off".to_owned(),
+        let report = of_running_node(&settings).await?;
+        let foreign = |error: serde_json::Error| NodeError::Io {
+            action: "write the report",
+            source: error.into(),
         };
-        let address = gateway::address_of(&settings).ok_or_else(none)?;
-        let response = http_client::get(address, "/api/v1/status", None).await?;
-        let body = response.all().await?;
-        let foreign = |error: serde_json::Error| NodeError::NoNode {
-            address: address.to_string(),
-            reason: format!("something answers there that is no POP node ({error})"),
-        };
-        let report: Report = serde_json::from_slice(&body).map_err(foreign)?;
         if context.json {
             println!("{}", serde_json::to_string(&report).map_err(foreign)?);
         } else {
@@ -34,6 +27,21 @@ impl Status {
         }
         Ok(())
     }
+}
+
+/// Ask the node that runs with these settings how it is.
+pub(super) async fn of_running_node(settings: &Settings) -> Result<Report, NodeError> {
+    let none = || NodeError::NoNode {
+        address: "off".to_owned(),
+        reason: "the settings switch the gateway off".to_owned(),
+    };
+    let address = gateway::address_of(settings).ok_or_else(none)?;
+    let response = http_client::get(address, "/api/v1/status", None).await?;
+    let body = response.all().await?;
+    serde_json::from_slice(&body).map_err(|error| NodeError::NoNode {
+        address: address.to_string(),
+        reason: format!("something answers there that is no POP node ({error})"),
+    })
 }
 
 fn print(report: &Report) {

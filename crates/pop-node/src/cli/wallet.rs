@@ -1,5 +1,6 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pop_incentive::ledger::names::vault_id;
 use pop_incentive::ledger::{Account, Operation};
@@ -12,11 +13,15 @@ use super::Context;
 use super::facts::{Fact, Facts, maybe, report, text, when};
 use super::purse::Purse;
 use super::secret::{self, PassphraseSource};
+use super::status::of_running_node;
 use crate::clock;
 use crate::disk::{self, StoreError};
 use crate::error::NodeError;
 use crate::settings::{Layer, Settings};
 use crate::wallet::{self as keys, WalletError};
+
+/// Time that a node that may be running has to say what it promised.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Which of a wallet's vaults the node pays from.
 const VAULT_INDEX: u64 = 0;
@@ -235,6 +240,7 @@ impl Show {
 impl Balance {
     async fn run(self, context: &Context) -> Result<(), NodeError> {
         let settings = context.settings(&self.settings)?;
+        let running = tokio::time::timeout(STATUS_TIMEOUT, of_running_node(&settings)).await;
         let facts = Purse::with(settings, async |purse| {
             let (ledger, wallet, owner) = (&purse.ledger, purse.wallet(), purse.owner());
             let balance = ledger.balance(Account::Wallet(wallet)).await?;
@@ -246,6 +252,11 @@ impl Balance {
                 facts.push(("owner_balance", Fact::Amount(balance)));
             }
             facts.extend(about_vault(vault(purse).await?.as_ref()));
+            // Only the node that pays knows what it has promised and nobody redeemed yet.
+            let own = running.ok().and_then(Result::ok);
+            let own = own.filter(|status| status.wallet == wallet.to_string());
+            let promised = own.and_then(|status| status.promised?.parse().ok());
+            facts.push(("vault_promised", maybe(promised, Fact::Amount)));
             let node = ledger.registration(owner, purse.keypair.peer_id()).await?;
             facts.push(("collateral", maybe(node, |node| Fact::Amount(node.collateral))));
             let leaves = node.and_then(|node| node.registration.withdrawable);

@@ -162,3 +162,35 @@ fn read(question: Question, reply: oneshot::Sender<LedgerReply>) -> Option<Waiti
     };
     Some(Waiting { request, reply })
 }
+
+#[cfg(test)]
+mod tests {
+    use pop_incentive::ledger::LedgerParameters;
+    use pop_wire::Keypair;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn garbage_is_malformed_and_the_ledger_goes_on() {
+        let home = tempfile::tempdir().unwrap();
+        let key = Keypair::from_secret_bytes(&[7; 32]).unwrap();
+        let parameters = LedgerParameters::new(key.peer_id().wallet_address());
+        files::create(home.path(), &key, parameters).unwrap();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let service = LedgerService::open(home.path(), (&tasks, &stop)).await.unwrap();
+        for garbage in [&[][..], &[255], &[1, 255, 255, 255, 255], &[2, 99], &[0, 0]] {
+            let reply = service.answer(Frame::new(garbage.to_vec())).await;
+            assert_eq!(reply, LedgerReply::Malformed, "{garbage:?}");
+        }
+        let info = service.answer(Frame::new(LedgerRequest::Info.encode())).await;
+        assert!(matches!(info, LedgerReply::Info(_)), "{info:?}");
+        // In one process too, two don't have it open.
+        let second = LedgerService::open(home.path(), (&tasks, &stop)).await;
+        assert!(matches!(second, Err(LedgerFileError::Locked { .. })), "{second:?}");
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+        assert_eq!(service.ask(LedgerRequest::Info).await, LedgerReply::Unavailable);
+        files::verify(home.path()).unwrap();
+    }
+}

@@ -201,6 +201,16 @@ async fn who_asks_too_much_is_told_to_wait_and_others_are_served() {
     assert_eq!(modest.ledger().unwrap().nonce(wallet).await.unwrap(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_does_not_ask_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let mut settings = settings(home.path());
+    let address = format!("/ip4/127.0.0.1/tcp/1/p2p/{}", key(70).peer_id());
+    settings.ledger = Some(address.parse().unwrap());
+    let refused = Node::client(key(70), settings).await.unwrap_err();
+    assert!(refused.to_string().contains("serve_ledger"), "{refused}");
+}
+
 #[tokio::test]
 async fn a_ledger_is_created_once() {
     let home = tempfile::tempdir().unwrap();

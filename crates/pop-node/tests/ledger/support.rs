@@ -122,7 +122,7 @@ impl Home {
     /// Run a masternode that listens on loopback until it is dropped, or what came of trying.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Result<Running, Outcome> {
         let mut command = self.command(&["run", "--exit-on-stdin-eof"]);
-        command.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--http-listen", "off"]);
+        command.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--http-listen", "127.0.0.1:0"]);
         command.arg("--diversity-exempt-loopback").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -131,7 +131,10 @@ impl Home {
         stdout.read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_default();
         match ready["addresses"][0].as_str() {
-            Some(address) => Ok(Running { address: address.to_owned(), child }),
+            Some(address) => {
+                let http = ready["http"].as_str().unwrap().to_owned();
+                Ok(Running { address: address.to_owned(), http, child })
+            }
             None => {
                 let mut stderr = String::new();
                 child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
@@ -160,6 +163,8 @@ fn finish(mut command: Command) -> Outcome {
 /// A masternode process.
 pub(crate) struct Running {
     pub(crate) address: String,
+    /// Where its gateway listens.
+    pub(crate) http: String,
     child: Child,
 }
 

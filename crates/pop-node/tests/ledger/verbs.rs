@@ -41,8 +41,12 @@ fn money_goes_from_its_making_through_a_vault_to_collateral() {
     assert_eq!(staked["staked"], "100");
     assert_eq!((&staked["collateral"], &staked["masternode"]), (&"100".into(), &true.into()));
     user.run(&["stake", "--amount", "5"]).report();
-    drop(user.serve(&[]).ok().unwrap());
+    let running = user.serve(&[]).ok().unwrap();
+    let balance = user.run(&["wallet", "balance", "--http-listen", &running.http]).report();
+    assert_eq!(balance["vault_promised"], "0", "the running node knows");
+    drop(running);
     let balance = user.run(&["wallet", "balance"]).report();
+    assert_eq!(balance["vault_promised"], Value::Null);
     assert_eq!(balance["balance"], "94.249999999999999999");
     assert_eq!((text(&balance, "collateral"), text(&balance, "debts")), ("105", "0"));
 
@@ -100,6 +104,8 @@ fn only_the_operator_mints_and_a_ledger_is_created_once() {
     assert_eq!(text(&shown, "collateral_min"), "100");
     assert!(shown["chain_id"].as_u64().unwrap() > 1 << 32);
     bank.run(&["ledger", "verify"]).refused(74, "ledger_locked");
+    drop(serving);
+    bank.run(&["ledger", "verify"]).report();
     Home::empty().run(&["ledger", "create"]).refused(74, "store");
     Home::new().0.run(&["ledger", "verify"]).refused(74, "no_ledger_file");
 }

@@ -57,8 +57,13 @@ impl Peer {
     /// with less than the guess if nothing else is being read: then its length is known.
     pub(super) fn allows(&self, request: &ShardRequest) -> bool {
         let free = self.free_bytes();
-        let alone = request.payload_bytes.is_none() && self.reserved_bytes == 0;
+        let alone = request.payload_bytes.is_none() && !self.is_reading();
         free >= self.price(request) || (alone && free > 0)
+    }
+
+    /// Whether something is set aside for reads under way.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reserved_bytes > 0
     }
 
     /// Set aside what a read will send; returns how much that is.

@@ -61,7 +61,7 @@ pub(super) struct Read {
 /// What a peer could be served next.
 enum Next {
     Read(LinkId, Turn),
-    /// Not before this peer is allowed more, or a read ends.
+    /// Not before this peer is allowed more.
     Unpaid,
     /// Not before this peer reads, grants credit, or a read ends.
     Nothing,
@@ -158,8 +158,9 @@ impl Provider {
         };
         match peer.links.iter().filter_map(ready).min() {
             Some((false, turn, link)) => Next::Read(link, turn),
-            Some((true, ..)) => Next::Unpaid,
-            None => Next::Nothing,
+            // What is set aside for reads may come back: a slow disk is not a peer that doesn't pay.
+            Some((true, ..)) if !peer.is_reading() => Next::Unpaid,
+            Some((true, ..)) | None => Next::Nothing,
         }
     }
 

@@ -207,6 +207,21 @@ fn reads_under_way_are_counted_so_that_nothing_is_read_in_vain() {
 }
 
 #[test]
+fn a_slow_disk_is_not_a_peer_that_does_not_pay() {
+    let film = film();
+    let mut host = shop(&film, 3 * SHARD);
+    customer(&mut host, LINK, 1);
+    host.answers = false;
+    (0..4).for_each(|id| host.receive(LINK, get(&film, id)));
+    (0..9).for_each(|_| pass(&mut host, 1_000));
+    assert!(host.take_sent(LINK).is_empty());
+    host.answer_all();
+    assert_eq!(shards(&host.take_sent(LINK)), [0, 1, 2]);
+    pass(&mut host, WAIT_MS);
+    assert_eq!(due(&host.take_sent(LINK)), [(3, 2_000)]);
+}
+
+#[test]
 fn a_read_that_comes_to_nothing_leaves_its_part_of_the_allowance_to_the_peers_other_links() {
     let film = film();
     let mut host = shop(&film, SHARD);

@@ -71,8 +71,13 @@ enum Verb {
     #[command(subcommand)]
     Wallet(wallet::Wallet),
     /// Lock collateral for this node, which makes it a masternode
+    ///
+    /// It comes back after `unstake` and the ledger's unbonding delay, less what proven wrongs
+    /// cost.
     Stake(stake::Stake),
     /// Stop being a masternode, and have the collateral back
+    ///
+    /// Once to leave, and again after the delay to have the collateral back.
     Unstake(stake::Unstake),
     /// Bytes lent, and paid back out of what the borrower earns
     #[command(subcommand)]
@@ -84,6 +89,9 @@ enum Verb {
     #[command(subcommand)]
     Bounty(bounty::Bounty),
     /// Show which contents would be worth their place on this node's disk
+    ///
+    /// Fetches nothing, costs nothing. Beside the contents that are named, those count that this
+    /// node holds, if it isn't running.
     Plan(plan::Plan),
     /// Found a ledger, make its first money, look through its journal
     #[command(subcommand)]

@@ -170,6 +170,20 @@ fn every_refusal_survives_the_wire() {
     }
 }
 
+/// The examples of spec/incentive.md §12.13.
+#[test]
+fn the_examples_of_the_specification_are_these_bytes() {
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let actor = pop_wire::WalletAddress([0x11; 20]);
+    let question = LedgerRequest::Nonce { actor };
+    assert_eq!(hex(question.encode()), format!("03{}", "11".repeat(20)));
+    assert_eq!(hex(LedgerReply::Nonce(7).encode()), "030000000000000007");
+    let refusal = Refusal::Unknown { what: "vault" };
+    let reply = LedgerReply::Submitted(vec![Err(refusal)]);
+    assert_eq!(hex(reply.encode()), "01000000010106057661756c74");
+    assert_eq!(hex(LedgerReply::Busy.encode()), "40");
+}
+
 #[test]
 fn lengths_over_their_limits_are_refused() {
     let transfer = Operation::Transfer { to: wallet(&key(12)), amount: units(1) };

@@ -20,8 +20,12 @@ use crate::settings::Layer;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Bounty {
     /// Offer a reward; judges decide who has it
+    ///
+    /// It leaves the wallet now and comes back after the deadline if nobody has it.
     Open(Open),
     /// Commit to a content without showing it, so that nobody can copy the claim
+    ///
+    /// The secret that shows it later is kept in the data directory.
     Claim(Claim),
     /// Show the claim, after the ledger's reveal delay
     Reveal(One),
@@ -37,7 +41,6 @@ pub(super) enum Bounty {
     Show(One),
 }
 
-/// Offer a reward. It leaves the wallet now and comes back after the deadline if nobody has it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Open {
     /// What is wanted: a content id, 64 hex digits, or words, of which the hash is kept
@@ -59,7 +62,6 @@ pub(super) struct Open {
     settings: Layer,
 }
 
-/// Commit to a claim. The secret that shows it later is kept in the data directory.
 #[derive(Debug, clap::Args)]
 pub(super) struct Claim {
     /// The bounty's id

@@ -13,16 +13,19 @@ use crate::{clock, disk, ledger};
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Ledger {
     /// Make a ledger in the data directory, once; this node's wallet is its operator
+    ///
+    /// Its parameters are a part of its name: they never change.
     Create(Create),
     /// Make money, up to the supply that the ledger was created with (its operator only)
     Mint(Mint),
     /// Read the whole journal anew, check every signature in it, count the money (offline)
+    ///
+    /// No node may have it open.
     Verify(Verify),
     /// Show what the ledger in use is, and how far
     Show(Show),
 }
 
-/// Make a ledger. Its parameters are a part of its name: they never change.
 #[derive(Debug, clap::Args)]
 pub(super) struct Create {
     /// Most that may ever be minted, in POP
@@ -71,7 +74,6 @@ pub(super) struct Mint {
     settings: Layer,
 }
 
-/// Look through the ledger in the data directory. No node may have it open.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
     #[command(flatten)]

@@ -22,12 +22,21 @@ pub(super) enum Loan {
     /// Show what this wallet owes, and what it lent
     List(List),
     /// As the borrower: sign what you owe, for the lender to accept
+    ///
+    /// Nothing is owed before the lender has put it on the ledger; from then on what this wallet
+    /// earns goes to the lender first.
     Note(Note),
     /// As the lender: sign a borrower's note too, and put it on the ledger
+    ///
+    /// Costs nothing now: what is lent are bytes that you served or will serve.
     Accept(Accept),
     /// Pay back a loan or a part of it out of the wallet
+    ///
+    /// No more is taken than is owed.
     Repay(Repay),
     /// Put on the borrower's record, for ever, that a loan is overdue
+    ///
+    /// Everybody may, once the loan is due; the debt stays.
     Default(Default),
 }
 
@@ -38,8 +47,6 @@ pub(super) struct List {
     settings: Layer,
 }
 
-/// Sign a note. Nothing is owed before the lender has put it on the ledger; from then on what this
-/// wallet earns goes to the lender first.
 #[derive(Debug, clap::Args)]
 pub(super) struct Note {
     /// Who lends
@@ -67,7 +74,6 @@ pub(super) struct Note {
     settings: Layer,
 }
 
-/// Accept a note. Costs nothing now: what is lent are bytes that you served or will serve.
 #[derive(Debug, clap::Args)]
 pub(super) struct Accept {
     /// The note: a file, or its hex digits
@@ -79,7 +85,6 @@ pub(super) struct Accept {
     settings: Layer,
 }
 
-/// Pay back. No more is taken than is owed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Repay {
     /// The loan's id
@@ -91,7 +96,6 @@ pub(super) struct Repay {
     settings: Layer,
 }
 
-/// Declare a default. Everybody may, once the loan is due; the debt stays.
 #[derive(Debug, clap::Args)]
 pub(super) struct Default {
     /// The loan's id

@@ -16,9 +16,6 @@ use crate::node::Node;
 use crate::settings::{Layer, Settings};
 use crate::supply::ContentSupply;
 
-/// Show which contents would be worth their place on this node's disk. Fetches nothing, costs
-/// nothing. Beside the contents that are named, those count that this node holds, if it isn't
-/// running.
 #[derive(Debug, clap::Args)]
 pub(super) struct Plan {
     /// Contents or links, each with how often it will be seen until the horizon, if that is known

@@ -14,12 +14,16 @@ use crate::settings::Layer;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Pool {
     /// Open a pool: its members decide together how each epoch is shared
+    ///
+    /// Costs nothing; only a majority of the members can move what is in it.
     Create(Create),
     /// Put money into a pool; what no epoch took comes back after the deadline
     Deposit(Deposit),
     /// As a member: agree on how an epoch is shared; the quorum's same words close it
     Approve(Approve),
     /// Have a member's share of a closed epoch paid
+    ///
+    /// Anybody may; the money goes to the member.
     Claim(Claim),
     /// As a depositor: have one's part of the rest back after the deadline
     Reclaim(Reclaim),
@@ -27,7 +31,6 @@ pub(super) enum Pool {
     Show(Show),
 }
 
-/// Open a pool. Costs nothing; only a majority of the members can move what is in it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Create {
     /// Who earns from it, separated by commas
@@ -81,7 +84,6 @@ pub(super) struct Approve {
     settings: Layer,
 }
 
-/// Have a share paid. Anybody may; the money goes to the member.
 #[derive(Debug, clap::Args)]
 pub(super) struct Claim {
     #[command(flatten)]

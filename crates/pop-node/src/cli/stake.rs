@@ -21,8 +21,6 @@ struct Owner {
     passphrase: PassphraseSource,
 }
 
-/// Lock collateral for this node, which makes it a masternode. It comes back after `unstake` and
-/// the ledger's unbonding delay, less what proven wrongs cost.
 #[derive(Debug, clap::Args)]
 pub(super) struct Stake {
     /// How much, in POP; what is missing to the least collateral if absent
@@ -45,7 +43,6 @@ pub(super) struct Stake {
     settings: Layer,
 }
 
-/// Stop being a masternode: once to leave, and again after the delay to have the collateral back.
 #[derive(Debug, clap::Args)]
 pub(super) struct Unstake {
     #[command(flatten)]

@@ -30,6 +30,8 @@ const VAULT_INDEX: u64 = 0;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Wallet {
     /// Make a new wallet: words for paper, the owner's keystore, and this node's key
+    ///
+    /// Its words are shown once and kept nowhere: write them down.
     Create(Create),
     /// Make the same from the words on paper
     Restore(Restore),
@@ -38,10 +40,16 @@ pub(super) enum Wallet {
     /// Show what the wallet has, has in its vault, has as collateral, and owes
     Balance(Balance),
     /// Put money into this node's vault, from which it pays for what it watches
+    ///
+    /// It can be taken back after the ledger's unlock delay.
     Deposit(Deposit),
     /// Take all that is left out of the vault: once to ask, and again after the delay
+    ///
+    /// Payees have the ledger's unlock delay to take what they were promised.
     Withdraw(Withdraw),
     /// Give money to another wallet
+    ///
+    /// There is no way to have it back.
     Send(Send),
 }
 
@@ -63,7 +71,6 @@ struct KeyFiles {
     settings: Layer,
 }
 
-/// Make a new wallet. Its words are shown once and kept nowhere: write them down.
 #[derive(Debug, clap::Args)]
 pub(super) struct Create {
     /// How many words: 12 or 24
@@ -73,7 +80,6 @@ pub(super) struct Create {
     files: KeyFiles,
 }
 
-/// Make keystore and node key again from a wallet's words.
 #[derive(Debug, clap::Args)]
 pub(super) struct Restore {
     /// File with the words; asked for on the terminal if absent
@@ -100,7 +106,6 @@ pub(super) struct Balance {
     settings: Layer,
 }
 
-/// Put money into the vault. It can be taken back after the ledger's unlock delay.
 #[derive(Debug, clap::Args)]
 pub(super) struct Deposit {
     /// How much to pay from, in POP
@@ -112,14 +117,12 @@ pub(super) struct Deposit {
     settings: Layer,
 }
 
-/// Empty the vault: payees have the ledger's unlock delay to take what they were promised.
 #[derive(Debug, clap::Args)]
 pub(super) struct Withdraw {
     #[command(flatten)]
     settings: Layer,
 }
 
-/// Give money to another wallet. There is no way to have it back.
 #[derive(Debug, clap::Args)]
 pub(super) struct Send {
     /// Who gets it

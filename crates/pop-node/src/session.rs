@@ -207,7 +207,10 @@ impl Driver {
                         self.on_link(link, event);
                     }
                 }
-                Some((link, body)) = words.recv() => self.handle(Input::Payment { link, body }),
+                Some(word) = words.recv() => self.handle(match word {
+                    Word::Say(link, body) => Input::Payment { link, body },
+                    Word::Price(peer, price_rank) => Input::Price { peer, price_rank },
+                }),
                 Some(finding) = findings.recv() => {
                     let providers = finding.providers.iter();
                     providers.for_each(|record| self.learn(KnownHolder::from(&**record)));

@@ -29,8 +29,14 @@ use crate::ledger::LedgerClientError;
 /// Between two looks at a vault that doesn't cover the next step, or isn't there, in milliseconds.
 const LOOK_AGAIN_MS: u64 = 2_000;
 
-/// What a session is to say on one of its links.
-pub(crate) type Word = (LinkId, Bytes);
+/// What a session is told.
+#[derive(Debug)]
+pub(crate) enum Word {
+    /// Say this on that link.
+    Say(LinkId, Bytes),
+    /// What the peer asks for a megabit, for choosing among sources.
+    Price(PeerId, u64),
+}
 
 /// A session's link to a peer: the session's number, and its own number of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -244,7 +250,7 @@ impl Driver {
     fn heard(&mut self, line: Line, peer: PeerId, body: &[u8]) {
         let payee = peer.wallet_address();
         match PaymentMessage::decode(body) {
-            Ok(PaymentMessage::Quote(quote)) => self.quoted(line, payee, &quote),
+            Ok(PaymentMessage::Quote(quote)) => self.quoted(line, peer, &quote),
             Ok(PaymentMessage::Served { vault, bytes }) if vault == self.vault => {
                 self.pay(PayerInput::Served { payee, bytes });
             }
@@ -254,7 +260,8 @@ impl Driver {
         }
     }
 
-    fn quoted(&mut self, line: Line, payee: WalletAddress, signed: &SignedQuote) {
+    fn quoted(&mut self, line: Line, peer: PeerId, signed: &SignedQuote) {
+        let payee = peer.wallet_address();
         let Some(seller) = self.sellers.get_mut(&payee) else { return };
         let Some(demand) = seller.demand(line) else { return };
         if signed.quote.payee != payee {
@@ -264,6 +271,7 @@ impl Driver {
         match signed.accept(&self.bank.domain, clock::unix_now(), &demand) {
             Ok(tariff) => {
                 seller.offer = Some((line, signed.quote.serial, tariff));
+                seller.tell_price(line, peer, tariff);
                 self.take_offer(payee);
             }
             Err(error) => tracing::info!(%payee, %error, "quote not taken"),

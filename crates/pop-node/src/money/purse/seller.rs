@@ -5,10 +5,14 @@ use pop_incentive::exposure::IpPrefix;
 use pop_incentive::message::PaymentMessage;
 use pop_incentive::quote::Demand;
 use pop_incentive::rate::Tariff;
+use pop_wire::PeerId;
 use tokio::sync::mpsc;
 
 use super::{Line, Word};
 use crate::stats::Stats;
+
+/// Bytes of 10^6 bits.
+const MEGABIT_BYTES: u64 = 125_000;
 
 /// Times that one seller is asked for another quote.
 const QUESTIONS_MAX: u32 = 16;
@@ -72,7 +76,15 @@ impl Seller {
         let body = message.encode();
         self.stats.payment_said_or_heard(body.len());
         // A session that ended is about to say so.
-        let _ended = say.send((line.link, body.into()));
+        let _ended = say.send(Word::Say(line.link, body.into()));
+    }
+
+    /// Tell a session what a megabit costs here: the cheaper of two equals is asked first.
+    pub(super) fn tell_price(&self, line: Line, peer: PeerId, tariff: Tariff) {
+        let Some((_, say)) = self.lines.get(&line) else { return };
+        let price = tariff.price(MEGABIT_BYTES).map_or(u128::MAX, |price| price.base_units());
+        let rank = u64::try_from(price).unwrap_or(u64::MAX);
+        let _ended = say.send(Word::Price(peer, rank));
     }
 
     pub(super) fn say_anywhere(&self, message: &PaymentMessage) {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use pop_fuzz::keypair;
+use pop_incentive::message::PaymentMessage;
 use pop_incentive::negotiate::{Need, NegotiateError, Plan, Source, cheapest};
 use pop_incentive::quote::{Demand, SignedQuote};
 use pop_incentive::rate::Rate;
@@ -51,6 +52,12 @@ fn quote(bytes: &[u8]) {
     assert_eq!(resigned.verify(&domain), Ok(()));
     let stolen = SignedQuote { quote, signature: resigned.signature };
     assert!(stolen.quote == resigned.quote || stolen.verify(&domain).is_err());
+}
+
+fn message(bytes: &[u8]) {
+    if let Ok(message) = PaymentMessage::decode(bytes) {
+        assert_eq!(message.encode(), bytes, "one form");
+    }
 }
 
 fn voucher(bytes: &[u8]) {
@@ -178,9 +185,10 @@ fn exhaustive(sources: &[Source], need: &Need, at: (u16, u16), taken: &mut [u128
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, rest)) = data.split_first() else { return };
-    match kind % 4 {
+    match kind % 5 {
         0 => quote(rest),
         1 => voucher(rest),
+        4 => message(rest),
         2 => records(rest),
         _ => {
             let _too_short = negotiation(rest);

@@ -146,6 +146,7 @@ impl Till {
             return;
         }
         let (payer, standing) = (customer.payer, customer.standing);
+        self.book(peer, Amount::ZERO);
         self.customers.remove(&peer);
         match standing {
             Standing::Nothing => {}
@@ -382,16 +383,22 @@ impl Till {
         }
     }
 
-    /// Book what a voucher pays, for the operator to see.
+    /// Count what a voucher pays beyond the one before.
     fn count(&mut self, signed: &SignedVoucher) {
         let voucher = signed.voucher;
         let Some(peer) = self.payers.get(&voucher.vault).copied() else { return };
-        let Some(customer) = self.customers.get_mut(&peer) else { return };
         let before = self.payee.stored(voucher.vault).map_or(Amount::ZERO, |it| it.voucher.amount);
-        let amount = voucher.amount.checked_sub(before).unwrap_or(Amount::ZERO);
-        let bytes = core::mem::take(&mut customer.served_since);
         self.bank.stats.voucher_taken();
-        let Some(content) = customer.content else { return };
+        self.book(peer, voucher.amount.checked_sub(before).unwrap_or(Amount::ZERO));
+    }
+
+    /// Write down, for the operator to see, what a peer took since the last time and promised now.
+    fn book(&mut self, peer: PeerId, amount: Amount) {
+        let Some(customer) = self.customers.get_mut(&peer) else { return };
+        let bytes = core::mem::take(&mut customer.served_since);
+        let Some(content) = customer.content.filter(|_| bytes > 0 || amount > Amount::ZERO) else {
+            return;
+        };
         let earned = Earned { content, payer: peer, bytes, amount };
         self.bank.writer.store(Write::Earned(earned), None);
     }

@@ -8,9 +8,9 @@
 //! One record per segment and column, at a fixed stride: the shard, then its segment path.
 //! Behind all records lie the content paths, one slot per segment.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -46,15 +46,9 @@ impl Staging {
     ) -> Result<Self, StoreError> {
         std::fs::create_dir_all(directory).map_err(failed("create", directory))?;
         let path = directory.join(name);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed("create", &path))?;
-        std::fs::remove_file(&path).map_err(failed("unlink", &path))?;
+        // Without a name from the start where the system can (O_TMPFILE): a process that is killed
+        // leaves nothing.
+        let file = tempfile::tempfile_in(directory).map_err(failed("create", &path))?;
         let first = layout.shard_bytes(SegmentIndex(0)).unwrap_or_default();
         let last = layout.shard_bytes(layout.last_segment()).unwrap_or_default();
         let depth = layout.columns().map(|it| layout.segment_path_length(it)).max().unwrap_or(0);

@@ -6,7 +6,7 @@ mod customer;
 mod quotes;
 mod redeem;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use pop_incentive::exposure::IpPrefix;
@@ -61,6 +61,8 @@ pub(crate) struct Till {
     customers: BTreeMap<PeerId, Customer>,
     /// Who pays from a vault, while it is connected.
     payers: BTreeMap<VaultId, PeerId>,
+    /// Asked about since the last tick.
+    looked_up: BTreeSet<VaultId>,
     /// What the ledger said last.
     vaults: BTreeMap<VaultId, VaultInfo>,
     actions: VecDeque<Action>,
@@ -96,6 +98,7 @@ impl Till {
             contents,
             customers: BTreeMap::new(),
             payers: BTreeMap::new(),
+            looked_up: BTreeSet::new(),
             vaults: loaded.vaults,
             actions: VecDeque::new(),
             news,
@@ -317,7 +320,11 @@ impl Till {
         }
     }
 
-    fn look_up(&self, vault: VaultId) {
+    /// Ask the ledger about a vault, once a second at most, whatever its owner says meanwhile.
+    fn look_up(&mut self, vault: VaultId) {
+        if !self.looked_up.insert(vault) {
+            return;
+        }
         let (ledger, news) = (self.bank.ledger.clone(), self.news.clone());
         self.bank.spawn(async move {
             let answer = ledger.vault(vault).await;

@@ -45,6 +45,12 @@ pub(super) fn start_ticking(bank: &Bank, news: mpsc::UnboundedSender<News>) {
 impl Till {
     pub(super) fn tick(&mut self) {
         self.ticks += 1;
+        self.looked_up.clear();
+        // The ledger could not be asked, or didn't know the vault: by now it may.
+        let waiting =
+            self.customers.values().filter_map(|it| it.terms.map(|(_, terms)| terms.vault));
+        let waiting: Vec<_> = waiting.collect();
+        waiting.into_iter().for_each(|vault| self.look_up(vault));
         let every = self.bank.settings.redeem_interval_s.max(1);
         if self.redemption.again || self.ticks.is_multiple_of(every) {
             self.redeem();

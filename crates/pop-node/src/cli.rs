@@ -18,6 +18,7 @@ mod pool;
 mod publish;
 mod purse;
 mod repair;
+mod report;
 mod run;
 mod secret;
 mod stake;
@@ -79,6 +80,8 @@ enum Verb {
     ///
     /// Once to leave, and again after the delay to have the collateral back.
     Unstake(stake::Unstake),
+    /// Hand in the proof that a publisher cheated, which costs it collateral
+    Report(report::Report),
     /// Bytes lent, and paid back out of what the borrower earns
     #[command(subcommand)]
     Loan(loan::Loan),
@@ -138,6 +141,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, NodeError> {
         Verb::Wallet(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Stake(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Unstake(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Report(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Loan(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Pool(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Bounty(verb) => return block_on(or_interrupt(verb.run(&context))),

@@ -342,8 +342,8 @@ impl NodeError {
             }
             Self::NotPlaced { .. } => "run the same command again: it uploads only what is missing",
             Self::Equivocation { .. } => {
-                "keep the proof: anybody can check it, and it costs the \
-                                          publisher's collateral"
+                "keep the proof: anybody can check it, and `pop-node report PROOF` costs the \
+                                          publisher collateral"
             }
             Self::Bootstrap { .. } => "check --bootstrap: /ip4/…/tcp/4700/p2p/<peer id>",
             Self::NoNode { .. } => "start one with `pop-node run`, or give its --http-listen",

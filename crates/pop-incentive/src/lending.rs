@@ -49,6 +49,12 @@ use crate::rate::Tariff;
 pub use book::LentLoan;
 pub use policy::{LenderPolicy, LendingBound, LoanRefusal};
 
+/// Seconds that the borrower's clock may be ahead of the lender's.
+const CLOCKS_APART_S: u64 = 3_600;
+
+/// Greatest number of a note that a borrower may choose: above it are enough for the lender's own.
+const NUMBER_MAX: u64 = u64::MAX / 2;
+
 /// Somebody wants bytes now and will pay for them later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoanRequest {
@@ -106,21 +112,11 @@ impl Lender {
         prefix: IpPrefix,
         now: UnixTime,
     ) -> Result<LoanOffer, LoanRefusal> {
-        if request.bytes == 0 {
-            return Err(LoanRefusal::Nothing);
-        }
-        self.write_off(now);
         let policy = self.policy;
-        policy.check_record(record, request.open_loans)?;
-        let mine = |loan: &&LentLoan| loan.note.borrower == request.borrower;
-        if self.loans.values().filter(mine).any(|loan| loan.is_overdue(now)) {
-            return Err(LoanRefusal::Overdue);
+        let (fresh, bytes) = self.weigh(request, record, prefix, now)?;
+        while self.loans.contains_key(&self.next_number.max(now.0)) {
+            self.next_number = self.next_number.max(now.0).saturating_add(1);
         }
-        if self.loans.len() >= LOANS_MAX {
-            return Err(LoanRefusal::Full { max: LOANS_MAX });
-        }
-        let fresh = policy.is_fresh(record, now);
-        let bytes = self.room(request, fresh, prefix)?;
         let principal = request.tariff.price(bytes).ok_or(LoanRefusal::Overflow)?;
         let note = LoanNote {
             lender: self.lender,
@@ -137,6 +133,72 @@ impl Lender {
         let loan = LentLoan { note, tariff: request.tariff, prefix, fresh, owed, settled: false };
         self.loans.insert(note.number, loan);
         Ok(LoanOffer { note })
+    }
+
+    /// Decide about a note that the borrower proposes, all of it or nothing. Its signature is the
+    /// caller's to check. The room is taken until [`settled`](Self::settled), as for an offer.
+    ///
+    /// # Errors
+    /// [`LoanRefusal`], with nothing changed.
+    pub fn accept(
+        &mut self,
+        note: LoanNote,
+        (tariff, open_loans): (Tariff, u64),
+        record: &Record,
+        prefix: IpPrefix,
+        now: UnixTime,
+    ) -> Result<(), LoanRefusal> {
+        let latest = now.after_s(self.policy.term_s).after_s(CLOCKS_APART_S);
+        let term = if note.lender != self.lender {
+            Some("lender")
+        } else if Some(note.principal) != tariff.price(note.bytes) {
+            Some("principal")
+        } else if note.interest_bps < self.policy.interest_bps {
+            Some("interest")
+        } else if note.due <= now || note.due > latest {
+            Some("due time")
+        } else if note.number > NUMBER_MAX || self.loans.contains_key(&note.number) {
+            Some("number")
+        } else {
+            None
+        };
+        if let Some(term) = term {
+            return Err(LoanRefusal::Terms { term });
+        }
+        let owed = note.owed().ok_or(LoanRefusal::Overflow)?;
+        let LoanNote { borrower, bytes, .. } = note;
+        let request = LoanRequest { borrower, bytes, tariff, open_loans };
+        let (fresh, room) = self.weigh(&request, record, prefix, now)?;
+        if room < bytes {
+            return Err(LoanRefusal::Room { max: room, got: bytes });
+        }
+        let loan = LentLoan { note, tariff, prefix, fresh, owed, settled: false };
+        self.loans.insert(note.number, loan);
+        Ok(())
+    }
+
+    /// Whether the borrower has no age, and how many bytes there are for it.
+    fn weigh(
+        &mut self,
+        request: &LoanRequest,
+        record: &Record,
+        prefix: IpPrefix,
+        now: UnixTime,
+    ) -> Result<(bool, u64), LoanRefusal> {
+        if request.bytes == 0 {
+            return Err(LoanRefusal::Nothing);
+        }
+        self.write_off(now);
+        self.policy.check_record(record, request.open_loans)?;
+        let mine = |loan: &&LentLoan| loan.note.borrower == request.borrower;
+        if self.loans.values().filter(mine).any(|loan| loan.is_overdue(now)) {
+            return Err(LoanRefusal::Overdue);
+        }
+        if self.loans.len() >= LOANS_MAX {
+            return Err(LoanRefusal::Full { max: LOANS_MAX });
+        }
+        let fresh = self.policy.is_fresh(record, now);
+        Ok((fresh, self.room(request, fresh, prefix)?))
     }
 
     /// How many bytes there are for this request, by each limit in turn.

@@ -40,7 +40,7 @@ pub const LEDGER_BATCH_MAX: usize = 64;
 pub const LEDGER_REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes of a served ledger's reply: a full batch of full redemptions with all their liens.
-pub const LEDGER_REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const LEDGER_REPLY_BYTES_MAX: usize = 40 * 1024 * 1024;
 
 /// Bytes of a name in a refusal.
 pub const LEDGER_WORD_BYTES_MAX: usize = 64;
@@ -69,6 +69,9 @@ pub const VOUCHER_BYTES: usize = 150;
 
 /// Bytes of a signed quote.
 pub const QUOTE_BYTES: usize = 162;
+
+/// Bytes of a request for credit.
+pub const CREDIT_REQUEST_BYTES: usize = 162;
 
 /// Bytes of what a payer keeps about one payee.
 pub const PAYER_RECORD_BYTES: usize = 145;

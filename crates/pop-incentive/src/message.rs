@@ -1,19 +1,22 @@
 //! What payer and payee say to each other (`spec/incentive.md` §5.6): the body of a payment
 //! message, whatever carries it.
 
-use pop_wire::ContentId;
+use pop_wire::{ContentId, UnixTime};
 
 use crate::fixed_layout::{Reader, Writer};
-use crate::ids::VaultId;
-use crate::limits::{QUOTE_BYTES, VOUCHER_BYTES};
+use crate::ids::{LoanId, VaultId};
+use crate::ledger::{LoanNote, OfferedNote};
+use crate::limits::{CREDIT_REQUEST_BYTES, QUOTE_BYTES, VOUCHER_BYTES};
 use crate::quote::{Demand, SignedQuote};
 use crate::rate::Meter;
+use crate::typed_data::MoneySignature;
 use crate::voucher::{FormatError, SignedVoucher};
 
 const ASK_BYTES: usize = 53;
 const TERMS_BYTES: usize = 93;
 const SERVED_BYTES: usize = 41;
 const OBJECTION_BYTES: usize = 2;
+const CREDIT_BYTES: usize = 41;
 
 /// One message between a payer and a payee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,24 @@ pub enum PaymentMessage {
     Voucher(SignedVoucher),
     /// Payee: no. What was said before has changed nothing.
     Objection(Objection),
+    /// Payer: serve me on credit; I signed what I shall owe.
+    CreditRequest(CreditRequest),
+    /// Payee: the loan is on the ledger; so many bytes may be taken on credit from now on.
+    Credit {
+        /// The newest loan of this payer.
+        loan: LoanId,
+        /// Bytes that are left of all of them.
+        bytes: u64,
+    },
+}
+
+/// What a payer without money asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreditRequest {
+    /// By the quote of this number.
+    pub serial: u64,
+    /// What it shall owe, for how many bytes, with its signature.
+    pub note: OfferedNote,
 }
 
 /// How a payer pays.
@@ -71,10 +92,12 @@ pub enum Objection {
     Voucher,
     /// The payee can't ask the ledger now. Worth trying again.
     Ledger,
+    /// It doesn't lend these bytes on these terms.
+    NoCredit,
 }
 
 impl Objection {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::NotForSale,
         Self::OverMaximum,
         Self::TooSlow,
@@ -83,6 +106,7 @@ impl Objection {
         Self::Closing,
         Self::Voucher,
         Self::Ledger,
+        Self::NoCredit,
     ];
 
     /// Its number on the wire, from 1.
@@ -107,6 +131,7 @@ impl core::fmt::Display for Objection {
             Self::Closing => "the vault is being closed",
             Self::Voucher => "the voucher is refused",
             Self::Ledger => "the ledger can't be asked now; try again",
+            Self::NoCredit => "it doesn't lend so much on these terms",
         })
     }
 }
@@ -141,6 +166,10 @@ impl PaymentMessage {
             Self::Voucher(signed) => (5, signed.encode().into()),
             Self::Objection(objection) => {
                 (6, Writer::<OBJECTION_BYTES>::new().bytes(&[objection.code()]).finish().into())
+            }
+            Self::CreditRequest(request) => (7, request.encode().into()),
+            Self::Credit { loan, bytes } => {
+                (8, Writer::<CREDIT_BYTES>::new().bytes(&loan.0).u64(*bytes).finish().into())
             }
         };
         let mut message = Vec::with_capacity(1 + body.len());
@@ -187,11 +216,51 @@ impl PaymentMessage {
                 let objection = Objection::of_code(code);
                 Self::Objection(objection.ok_or(FormatError::Range { field: "objection" })?)
             }
+            7 => Self::CreditRequest(CreditRequest::decode(body)?),
+            8 => {
+                let mut reader = Reader::<CREDIT_BYTES>::new("credit", body)?;
+                Self::Credit { loan: LoanId(reader.array()), bytes: reader.u64() }
+            }
             _ => return Err(FormatError::Range { field: "kind of payment message" }),
         })
     }
 
     /// Length of the longest message, in bytes.
     pub const BYTES_MAX: usize =
-        1 + if QUOTE_BYTES > VOUCHER_BYTES { QUOTE_BYTES } else { VOUCHER_BYTES };
+        1 + if QUOTE_BYTES > CREDIT_REQUEST_BYTES { QUOTE_BYTES } else { CREDIT_REQUEST_BYTES };
+}
+
+const _: () = assert!(PaymentMessage::BYTES_MAX > VOUCHER_BYTES, "a voucher is no longer");
+
+impl CreditRequest {
+    fn encode(&self) -> [u8; CREDIT_REQUEST_BYTES] {
+        let OfferedNote { note, borrower } = &self.note;
+        Writer::new()
+            .u64(self.serial)
+            .bytes(&note.lender.0)
+            .bytes(&note.borrower.0)
+            .amount(note.principal)
+            .u64(note.bytes)
+            .u64(note.interest_bps)
+            .u64(note.due.0)
+            .u64(note.number)
+            .bytes(&borrower.to_bytes())
+            .finish()
+    }
+
+    fn decode(body: &[u8]) -> Result<Self, FormatError> {
+        let mut reader = Reader::<CREDIT_REQUEST_BYTES>::new("credit request", body)?;
+        let serial = reader.u64();
+        let note = LoanNote {
+            lender: reader.address(),
+            borrower: reader.address(),
+            principal: reader.amount(),
+            bytes: reader.u64(),
+            interest_bps: reader.u64(),
+            due: UnixTime(reader.u64()),
+            number: reader.u64(),
+        };
+        let borrower = MoneySignature::from_bytes(reader.array())?;
+        Ok(Self { serial, note: OfferedNote { note, borrower } })
+    }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pop_incentive::exposure::IpPrefix;
 use pop_incentive::ledger::{
-    LedgerParameters, LedgerState, Operation, Record, SignedNote, SignedOperation,
+    LedgerParameters, LedgerState, LoanNote, Operation, Record, SignedNote, SignedOperation,
     no_equivocation_check,
 };
 use pop_incentive::lending::{Lender, LenderPolicy, LentLoan, LoanRefusal, LoanRequest};
@@ -132,8 +132,8 @@ fn what_the_ledger_says_of_a_borrower_decides_before_any_byte() {
     let wrongs = LoanRefusal::Wrongs { max: 0, got: 3 };
     let sinner = |record: &mut Record| (record.slashes, record.overspends) = (1, 2);
     assert_eq!(try_with(sinner, 0), Err(wrongs));
-    assert_eq!(try_with(|_| {}, 16), Err(LoanRefusal::OpenLoans { max: 15, got: 16 }));
-    assert_eq!(try_with(|_| {}, 15), Ok(()));
+    assert_eq!(try_with(|_| {}, 96), Err(LoanRefusal::OpenLoans { max: 95, got: 96 }));
+    assert_eq!(try_with(|_| {}, 95), Ok(()));
     // The more the ledger knows, the less is lent without age.
     let policy = LenderPolicy::default();
     let mut young = Record::default();
@@ -279,4 +279,43 @@ fn sums_that_do_not_fit_are_refused() {
     let nothing = lender.consider(&request(1, 0), &aged(), IpPrefix::Unknown, NOW);
     assert_eq!(nothing, Err(LoanRefusal::Nothing));
     assert_eq!(lender.bound().now_bytes, 0);
+}
+
+#[test]
+fn a_note_that_the_borrower_proposes_is_taken_whole_and_on_the_lenders_terms_or_not_at_all() {
+    let (mut lender, policy) = (lender(), LenderPolicy::default());
+    let good = |number, bytes| LoanNote {
+        lender: somebody(0),
+        borrower: somebody(1),
+        principal: tariff().price(bytes).unwrap(),
+        bytes,
+        interest_bps: policy.interest_bps,
+        due: NOW.after_s(policy.term_s),
+        number,
+    };
+    let first = good(1, 1 << 20);
+    let cheaper = tariff().price((1 << 20) - 4_096).unwrap();
+    let mut accept =
+        |note| lender.accept(note, (tariff(), 0), &Record::default(), v4(192, 0, 2, 1), NOW);
+    for (term, note) in [
+        ("lender", LoanNote { lender: somebody(9), ..first }),
+        ("principal", LoanNote { principal: cheaper, ..first }),
+        ("interest", LoanNote { interest_bps: policy.interest_bps - 1, ..first }),
+        ("due time", LoanNote { due: NOW, ..first }),
+        ("due time", LoanNote { due: NOW.after_s(policy.term_s + 3_601), ..first }),
+        ("number", LoanNote { number: u64::MAX, ..first }),
+    ] {
+        assert_eq!(accept(note), Err(LoanRefusal::Terms { term }));
+    }
+    assert_eq!(accept(first), Ok(()));
+    assert_eq!(accept(first), Err(LoanRefusal::Terms { term: "number" }));
+    let (max, got) = (policy.fresh_bytes - (1 << 20), policy.fresh_bytes);
+    assert_eq!(accept(good(2, got)), Err(LoanRefusal::Room { max, got }));
+    assert_eq!(accept(good(2, max)), Ok(()));
+    let full = LoanRefusal::Borrower { limit: policy.fresh_bytes, taken: policy.fresh_bytes };
+    assert_eq!(accept(good(3, 1 << 20)), Err(full));
+    // What was never put on the ledger gives its room back.
+    assert_eq!(lender.settled(2, 0), None);
+    assert_eq!(lender.settled(1, first.bytes), Some(first));
+    assert_eq!(lender.bound().now_bytes, first.bytes);
 }

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use pop_incentive::ids::VaultId;
-use pop_incentive::message::{Objection, PaymentMessage, Terms};
+use pop_incentive::ids::{LoanId, VaultId};
+use pop_incentive::ledger::{LoanNote, OfferedNote};
+use pop_incentive::message::{CreditRequest, Objection, PaymentMessage, Terms};
 use pop_incentive::quote::{Demand, Quote};
 use pop_incentive::rate::{Meter, Rate, Tariff, Tier};
 use pop_incentive::typed_data::LedgerDomain;
@@ -37,13 +38,26 @@ fn all() -> Vec<PaymentMessage> {
         Objection::Closing,
         Objection::Voucher,
         Objection::Ledger,
+        Objection::NoCredit,
     ];
+    let note = LoanNote {
+        lender: payee,
+        borrower: WalletAddress([5; 20]),
+        principal: amount,
+        bytes: 1 << 20,
+        interest_bps: 1_000,
+        due: UnixTime(3_000),
+        number: 6,
+    };
+    let note = OfferedNote { note, borrower: note.sign(&domain, &key) };
     let mut all = vec![
         PaymentMessage::Ask(Demand { content, rate_max: rate, peak_min_kbps: 800 }),
         PaymentMessage::Quote(quote.sign(&domain, &key)),
         PaymentMessage::Terms(Terms { vault: VaultId([1; 32]), serial: 4, meter, position: 99 }),
         PaymentMessage::Served { vault: VaultId([1; 32]), bytes: u64::MAX },
         PaymentMessage::Voucher(voucher.sign(&domain, &key)),
+        PaymentMessage::CreditRequest(CreditRequest { serial: 4, note }),
+        PaymentMessage::Credit { loan: LoanId([8; 32]), bytes: 1 << 20 },
     ];
     all.extend(objection.map(PaymentMessage::Objection));
     all
@@ -72,11 +86,11 @@ fn a_message_of_another_length_kind_or_version_is_refused() {
         other[1] = 2;
         assert!(matches!(PaymentMessage::decode(&other), Err(FormatError::Version { .. })));
     }
-    for kind in [0, 7, 255] {
+    for kind in [0, 9, 255] {
         let unknown = PaymentMessage::decode(&[kind, 1, 1]);
         assert!(matches!(unknown, Err(FormatError::Range { .. })));
     }
-    for code in [0, 9, 255] {
+    for code in [0, 10, 255] {
         let unknown = PaymentMessage::decode(&[6, 1, code]);
         assert_eq!(unknown, Err(FormatError::Range { field: "objection" }));
     }

@@ -110,6 +110,20 @@ pub enum LoanRefusal {
         /// On the ledger.
         got: u64,
     },
+    /// The note that was proposed says something else than this lender: the borrower's fault.
+    #[error("the note's {term} is not this lender's")]
+    Terms {
+        /// What of it.
+        term: &'static str,
+    },
+    /// All that was asked for is more than there is room for.
+    #[error("bytes: expected at most {max}, got {got}")]
+    Room {
+        /// Bytes.
+        max: u64,
+        /// In the note.
+        got: u64,
+    },
     /// Too many lenders would be paid first.
     #[error("open loans: expected at most {max}, got {got}")]
     OpenLoans {

@@ -14,6 +14,8 @@ use std::thread::JoinHandle;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use pop_incentive::exposure::{ExposureLimits, IpPrefix};
+use pop_incentive::ledger::LoanNote;
+use pop_incentive::lending::LenderPolicy;
 use pop_incentive::rate::Rate;
 use pop_incentive::typed_data::LedgerDomain;
 use pop_incentive::voucher::SignedVoucher;
@@ -45,6 +47,10 @@ pub(crate) struct Terms {
     unredeemed_max: Amount,
     redeem_interval_s: u64,
     loopback_is_exempt: bool,
+    /// Offered for credit, in 10,000 parts; none to fetch nothing on credit.
+    borrow_bps: Option<u64>,
+    /// Whom to lend to; none to lend to nobody.
+    lend: Option<LenderPolicy>,
 }
 
 impl Terms {
@@ -55,8 +61,22 @@ impl Terms {
             unredeemed_max: settings.unredeemed_max,
             redeem_interval_s: settings.redeem_interval_s,
             loopback_is_exempt: settings.diversity_exempt_loopback,
+            borrow_bps: settings.borrow.then_some(settings.interest_bps_max),
+            lend: settings.lend.then(|| lender_policy(settings)),
         }
     }
+}
+
+fn lender_policy(settings: &Settings) -> LenderPolicy {
+    let mut policy = LenderPolicy::default();
+    policy.interest_bps = settings.lend_interest_bps;
+    policy.fresh_bytes = settings.lend_fresh_bytes;
+    policy.aged_bytes = settings.lend_fresh_bytes.saturating_mul(2);
+    policy.total_bytes = settings.lend_total_bytes;
+    if settings.diversity_exempt_loopback {
+        policy.prefix_bytes = policy.total_bytes;
+    }
+    policy
 }
 
 /// What payer and payee share. Cheap to clone.
@@ -105,13 +125,13 @@ impl Money {
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
-        let Loaded { payers, payees, vaults, serial } = loaded;
-        let own = Loaded { payers, payees: Vec::new(), vaults: vaults.clone(), serial };
+        let mut books = loaded;
+        let payers = core::mem::take(&mut books.payers);
+        let own = Loaded { payers, vaults: books.vaults.clone(), ..Loaded::default() };
         let purse = bank.settings.price_max.map(|_| Purse::start(bank.clone(), own));
-        let books = Books(Loaded { payers: Vec::new(), payees, vaults, serial });
         let price_max = bank.settings.price_max;
         let writing = Mutex::new(Some(thread));
-        Ok((Self { purse, price_max, store, writing }, bank, books))
+        Ok((Self { purse, price_max, store, writing }, bank, Books(books)))
     }
 
     /// Wait until everything that was to be stored is; nobody stores more any more.
@@ -119,6 +139,14 @@ impl Money {
         let thread = self.writing.lock().ok().and_then(|mut writing| writing.take());
         if let Some(thread) = thread {
             let _panicked = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    /// What was borrowed since the start.
+    pub(crate) async fn borrowed(&self) -> Vec<LoanNote> {
+        match &self.purse {
+            Some(purse) => purse.borrowed().await,
+            None => Vec::new(),
         }
     }
 

@@ -235,6 +235,14 @@ impl Node {
         }
     }
 
+    /// What this node borrowed since it started, to fetch with: it owes principal and interest.
+    pub async fn borrowed(&self) -> Vec<pop_incentive::ledger::LoanNote> {
+        match &self.inner.money {
+            Some(money) => money.borrowed().await,
+            None => Vec::new(),
+        }
+    }
+
     /// What this node earned by serving, by content and payer; nothing without a ledger.
     ///
     /// # Errors

@@ -60,6 +60,20 @@ pub struct Settings {
     /// Seconds between two redemptions of vouchers; more make an operation on the ledger cheaper a
     /// voucher, and delay income. Default: an hour.
     pub redeem_interval_s: u64,
+    /// Fetch on credit while the vault has nothing, or there is none. Default: on.
+    pub borrow: bool,
+    /// Interest that is offered for it, in 10,000 parts, once. Default: 1,000, so 1.1 for 1.
+    pub interest_bps_max: u64,
+    /// Serve on credit who has no vault yet, within the limits of `pop_incentive::lending`.
+    /// Default: on.
+    pub lend: bool,
+    /// Interest that is taken at least for it, in 10,000 parts. Default: 1,000.
+    pub lend_interest_bps: u64,
+    /// Bytes that a borrower without age may owe; one with age may owe twice as many. Default:
+    /// 256 MiB.
+    pub lend_fresh_bytes: u64,
+    /// Bytes that all borrowers may owe together. Default: 16 GiB.
+    pub lend_total_bytes: u64,
     /// Exchange links open at once. Default: 1,024.
     pub links_max: u32,
     /// Shard payload held in memory for all peers that are being served, in bytes: the bound on
@@ -174,6 +188,12 @@ impl Default for Settings {
             price_max: Amount::from_base_units(100_000_000_000),
             unredeemed_max: Amount::from_base_units(10 * Amount::ONE_POP.base_units()),
             redeem_interval_s: 3_600,
+            borrow: true,
+            interest_bps_max: 1_000,
+            lend: true,
+            lend_interest_bps: 1_000,
+            lend_fresh_bytes: 256 << 20,
+            lend_total_bytes: 16 << 30,
             links_max: 1024,
             serve_bytes_max: 64 << 20,
             fetch_bytes_max: 64 << 20,

@@ -53,7 +53,9 @@ fn every_setting_can_be_set_from_all_three_sources() {
          http_connections_max = 7\nquota_bytes = '2 TB'\noperator = '{operator}'\nlinks_max = 8\n\
          serve_bytes_max = '1 GiB'\nlink_credit_bytes = 1_000_000\n\
          fetch_bytes_max = '2 GiB'\n\
-         price = '1.5'\nprice_max = '2 POP'\nunredeemed_max = '3'\nredeem_interval_s = 4\nlog_format = 'json'\n\
+         price = '1.5'\nprice_max = '2 POP'\nunredeemed_max = '3'\nredeem_interval_s = 4\n\
+         borrow = false\ninterest_bps_max = 5\nlend = false\nlend_interest_bps = 6\n\
+         lend_fresh_bytes = '1 MB'\nlend_total_bytes = '2 MB'\nlog_format = 'json'\n\
          diversity_exempt_loopback = true\nledger = '{bootstrap}'\nserve_ledger = false"
     ));
     let environment = from_variables(&[
@@ -74,6 +76,12 @@ fn every_setting_can_be_set_from_all_three_sources() {
         ("POP_PRICE_MAX", "2"),
         ("POP_UNREDEEMED_MAX", "3"),
         ("POP_REDEEM_INTERVAL_S", "4"),
+        ("POP_BORROW", "false"),
+        ("POP_INTEREST_BPS_MAX", "5"),
+        ("POP_LEND", "false"),
+        ("POP_LEND_INTEREST_BPS", "6"),
+        ("POP_LEND_FRESH_BYTES", "1MB"),
+        ("POP_LEND_TOTAL_BYTES", "2MB"),
         ("POP_LOG_FORMAT", "json"),
         ("POP_DIVERSITY_EXEMPT_LOOPBACK", "true"),
         ("POP_LEDGER", &bootstrap),
@@ -98,6 +106,12 @@ fn every_setting_can_be_set_from_all_three_sources() {
         "--price-max=2",
         "--unredeemed-max=3",
         "--redeem-interval-s=4",
+        "--borrow=false",
+        "--interest-bps-max=5",
+        "--lend=false",
+        "--lend-interest-bps=6",
+        "--lend-fresh-bytes=1MB",
+        "--lend-total-bytes=2MB",
         "--log-format=json",
         "--diversity-exempt-loopback",
         &format!("--ledger={bootstrap}"),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use pop_erasure::ContentLink;
+use pop_incentive::ledger::LoanNote;
 use pop_wire::Amount;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -82,6 +83,7 @@ impl Get {
         let result = self.fetch(&node, &link, context.json).await;
         node.settle().await;
         let paid = promised(&node).await.checked_sub(promised_before).unwrap_or(Amount::ZERO);
+        let borrowed = node.borrowed().await;
         let stats = node.stats();
         node.shutdown().await;
         let (bytes, elapsed) = result?;
@@ -92,12 +94,24 @@ impl Get {
                 "seconds": elapsed.as_secs_f64(),
                 "output": self.output,
                 "shard_bytes": stats.fetched_bytes(),
-                "paid": paid.to_string().trim_end_matches(" POP"),
+                "paid": plain(paid),
                 "vouchers": stats.vouchers_given(),
                 "payment_bytes": stats.payment_bytes(),
+                "borrowed": plain(principal(&borrowed)),
+                "owed": plain(owed(&borrowed)),
             }));
-        } else if paid > Amount::ZERO {
+            return Ok(());
+        }
+        if paid > Amount::ZERO {
             eprintln!("paid {paid} by {} vouchers", stats.vouchers_given());
+        }
+        if !borrowed.is_empty() {
+            eprintln!(
+                "borrowed {} in {} loans: {} are owed, which what this wallet earns pays first",
+                principal(&borrowed),
+                borrowed.len(),
+                owed(&borrowed),
+            );
         }
         Ok(())
     }
@@ -131,6 +145,22 @@ impl Get {
 async fn promised(node: &Node) -> Amount {
     let promises = node.promises().await.into_iter().map(|(_, amount)| amount);
     promises.fold(Amount::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(sum))
+}
+
+/// What the bytes on credit are worth.
+fn principal(notes: &[LoanNote]) -> Amount {
+    Amount::from_base_units(notes.iter().map(|note| note.principal.base_units()).sum())
+}
+
+/// The same with interest.
+fn owed(notes: &[LoanNote]) -> Amount {
+    let owed = notes.iter().filter_map(LoanNote::owed);
+    Amount::from_base_units(owed.map(Amount::base_units).sum())
+}
+
+/// Without the unit.
+fn plain(amount: Amount) -> String {
+    amount.to_string().trim_end_matches(" POP").to_owned()
 }
 
 /// Write into a file beside `path` and give it its name when it is whole, so that an error never

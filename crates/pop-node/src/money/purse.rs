@@ -1,6 +1,7 @@
 //! The payer's half of the node's money: one task for all fetches, since they share one vault.
 //! Sessions tell it what they ask for and what came, and it tells them what to say to whom.
 
+mod credit;
 mod seller;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use pop_exchange::LinkId;
 use pop_incentive::exposure::IpPrefix;
 use pop_incentive::ids::VaultId;
+use pop_incentive::ledger::LoanNote;
 use pop_incentive::ledger::names::vault_id;
 use pop_incentive::message::{Objection, PaymentMessage, Terms};
 use pop_incentive::payer::{Payer, PayerInput, PayerOutput};
@@ -52,7 +54,7 @@ enum Told {
         line: Line,
         peer: PeerId,
         prefix: IpPrefix,
-        demand: Demand,
+        wanted: (Demand, u64),
         say: mpsc::UnboundedSender<Word>,
     },
     Heard {
@@ -67,6 +69,7 @@ enum Told {
     },
     Settle(oneshot::Sender<()>),
     Promises(oneshot::Sender<Vec<(WalletAddress, Amount)>>),
+    Borrowed(oneshot::Sender<Vec<LoanNote>>),
     Vault(Result<Option<VaultInfo>, LedgerClientError>),
 }
 
@@ -104,6 +107,8 @@ impl Purse {
             stored,
             told: told.clone(),
             looking: false,
+            has_vault: None,
+            borrowed: Vec::new(),
             bank,
         };
         let bank = driver.bank.clone();
@@ -116,15 +121,15 @@ impl Purse {
         self.sessions.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A session has a link to a holder of what it wants.
+    /// A session has a link to a holder of what it wants: of what, and how many bytes at most.
     pub(crate) fn opened(
         &self,
         line: Line,
         (peer, prefix): (PeerId, IpPrefix),
-        demand: Demand,
+        wanted: (Demand, u64),
         say: mpsc::UnboundedSender<Word>,
     ) {
-        self.tell(Told::Opened { line, peer, prefix, demand, say });
+        self.tell(Told::Opened { line, peer, prefix, wanted, say });
     }
 
     /// A holder said something about payment.
@@ -156,6 +161,13 @@ impl Purse {
         promises.await.unwrap_or_default()
     }
 
+    /// What was borrowed since the start.
+    pub(crate) async fn borrowed(&self) -> Vec<LoanNote> {
+        let (reply, borrowed) = oneshot::channel();
+        self.tell(Told::Borrowed(reply));
+        borrowed.await.unwrap_or_default()
+    }
+
     fn tell(&self, told: Told) {
         // After the node's end nobody pays any more.
         let _stopped = self.told.send(told);
@@ -176,6 +188,9 @@ struct Driver {
     stored: mpsc::UnboundedSender<Stored>,
     told: mpsc::UnboundedSender<Told>,
     looking: bool,
+    /// As far as the ledger said.
+    has_vault: Option<bool>,
+    borrowed: Vec<LoanNote>,
 }
 
 impl Driver {
@@ -210,14 +225,14 @@ impl Driver {
 
     fn on(&mut self, told: Told) {
         match told {
-            Told::Opened { line, peer, prefix, demand, say } => {
+            Told::Opened { line, peer, prefix, wanted, say } => {
                 let payee = peer.wallet_address();
                 self.peers.insert(peer, payee);
                 let stats = &self.bank.stats;
                 let fresh = || Seller::new(prefix, Arc::clone(stats));
                 let seller = self.sellers.entry(payee).or_insert_with(fresh);
-                seller.open_line(line, demand, say);
-                seller.say(line, &PaymentMessage::Ask(demand));
+                seller.open_line(line, wanted, say);
+                seller.say(line, &PaymentMessage::Ask(wanted.0));
             }
             Told::Heard { line, peer, body } => self.heard(line, peer, &body),
             Told::Traffic(traffic) => traffic.into_iter().for_each(|one| self.traffic(one)),
@@ -227,22 +242,31 @@ impl Driver {
                 let promises = self.payer.as_ref().map(|payer| payer.promises().collect());
                 let _gone = reply.send(promises.unwrap_or_default());
             }
-            Told::Vault(answer) => {
-                self.looking = false;
-                match answer {
-                    Ok(Some(info)) => {
-                        self.bank.writer.store(Write::Vault(info), None);
-                        self.on_vault(info);
-                    }
-                    Ok(None) => {
-                        tracing::warn!("no vault to pay from: `pop-node wallet deposit` opens one");
-                        self.look_up(LOOK_AGAIN_MS);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "the vault can't be looked up; trying again");
-                        self.look_up(LOOK_AGAIN_MS);
-                    }
+            Told::Borrowed(reply) => {
+                let _gone = reply.send(self.borrowed.clone());
+            }
+            Told::Vault(answer) => self.looked_up(answer),
+        }
+    }
+
+    fn looked_up(&mut self, answer: Result<Option<VaultInfo>, LedgerClientError>) {
+        self.looking = false;
+        match answer {
+            Ok(Some(info)) => {
+                self.has_vault = Some(true);
+                self.bank.writer.store(Write::Vault(info), None);
+                self.on_vault(info);
+            }
+            Ok(None) => {
+                if self.has_vault.replace(false).is_none() {
+                    self.say_that_there_is_no_vault();
                 }
+                self.borrow_where_it_stands_still();
+                self.look_up(LOOK_AGAIN_MS);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the vault can't be looked up; trying again");
+                self.look_up(LOOK_AGAIN_MS);
             }
         }
     }
@@ -255,6 +279,7 @@ impl Driver {
                 self.pay(PayerInput::Served { payee, bytes });
             }
             Ok(PaymentMessage::Objection(objection)) => self.objected(line, peer, objection),
+            Ok(PaymentMessage::Credit { loan, bytes }) => self.lent(payee, loan, bytes),
             Ok(other) => tracing::debug!(%peer, ?other, "not for a payer"),
             Err(error) => tracing::debug!(%peer, %error, "not a payment message"),
         }
@@ -273,6 +298,7 @@ impl Driver {
                 seller.offer = Some((line, signed.quote.serial, tariff));
                 seller.tell_price(line, peer, tariff);
                 self.take_offer(payee);
+                self.borrow(payee, false);
             }
             Err(error) => tracing::info!(%payee, %error, "quote not taken"),
         }
@@ -296,6 +322,9 @@ impl Driver {
     fn objected(&mut self, line: Line, peer: PeerId, objection: Objection) {
         tracing::info!(%peer, %objection, "a holder objects");
         let payee = peer.wallet_address();
+        if let Some(seller) = self.sellers.get_mut(&payee) {
+            seller.debt.objected(objection);
+        }
         match objection {
             Objection::Vault | Objection::Ledger | Objection::Closing => {
                 self.look_up(LOOK_AGAIN_MS);
@@ -317,9 +346,10 @@ impl Driver {
         let Traffic { peer, asked, received } = traffic;
         let payee = peer.wallet_address();
         let Some(seller) = self.sellers.get_mut(&payee) else { return };
+        let (asked, received) = seller.debt.count(asked, received);
         if !seller.is_open {
             seller.add_traffic(asked, received);
-            return;
+            return self.borrow(payee, false);
         }
         if asked > 0 {
             self.pay(PayerInput::Want { payee, bytes: asked });
@@ -404,6 +434,7 @@ impl Driver {
             PayerOutput::VaultLow { payee, short } => {
                 tracing::warn!(%payee, %short, "the vault is short: `pop-node wallet deposit` more");
                 self.look_up(LOOK_AGAIN_MS);
+                self.borrow(payee, true);
             }
             PayerOutput::Overclaimed { payee, claimed, believed } => {
                 tracing::warn!(%payee, claimed, believed, "a holder claims more than it served");

@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use pop_incentive::ids::VaultId;
+use pop_incentive::ids::{LoanId, VaultId};
+use pop_incentive::lending::LentLoan;
 use pop_incentive::record::{PayeeRecord, PayerRecord};
 use pop_incentive::voucher::VaultInfo;
 use pop_wire::{Amount, ContentId, PeerId, UnixTime, WalletAddress};
@@ -32,6 +33,10 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const PAYEES: TableDefinition<'_, &[u8; 20], &[u8]> = TableDefinition::new("payees");
 const PAYERS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("payers");
 const VAULTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("vaults");
+/// Loans that are out, by the numbers of their notes.
+const LENT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("lent");
+/// Newest loan of a borrower, and bytes of its loans that it didn't take yet.
+const CREDITS: TableDefinition<'_, &[u8; 20], (&[u8; 32], u64)> = TableDefinition::new("credits");
 /// Content and payer.
 type EarningKey = (&'static [u8; 32], &'static [u8; 33]);
 /// Bytes served, and base units promised for them.
@@ -48,6 +53,21 @@ pub(super) enum Write {
     Vault(VaultInfo),
     /// More was served and paid.
     Earned(Earned),
+    /// What we lent.
+    Lent(LentLoan),
+    /// The loan of this number is paid back, or never came about.
+    LoanGone(u64),
+    /// What a borrower may take.
+    Credit(Credit),
+}
+
+/// Bytes that were lent and not taken yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Credit {
+    pub(super) borrower: WalletAddress,
+    /// The newest of the loans.
+    pub(super) loan: LoanId,
+    pub(super) bytes: u64,
 }
 
 /// What one peer took and promised for one content.
@@ -68,6 +88,8 @@ pub struct Earned {
 pub(crate) enum Stored {
     Payer(WalletAddress),
     Payee(VaultId),
+    /// The loan of this number.
+    Lent(u64),
 }
 
 /// The records of one node.
@@ -98,6 +120,8 @@ pub(crate) struct Loaded {
     pub(super) payers: Vec<PayerRecord>,
     pub(super) payees: Vec<PayeeRecord>,
     pub(super) vaults: BTreeMap<VaultId, VaultInfo>,
+    pub(super) lent: Vec<LentLoan>,
+    pub(super) credits: Vec<Credit>,
     /// First number for quotes that was never used.
     pub(super) serial: u64,
 }
@@ -147,6 +171,15 @@ impl MoneyStore {
                 let info = decode_vault(VaultId(*vault.value()), info.value());
                 let info = info.ok_or_else(|| corrupted("a vault"))?;
                 loaded.vaults.insert(info.vault, info);
+            }
+            for row in transaction.open_table(LENT)?.iter()? {
+                let loan = LentLoan::decode(row?.1.value());
+                loaded.lent.push(loan.map_err(|_| corrupted("a loan"))?);
+            }
+            for row in transaction.open_table(CREDITS)?.iter()? {
+                let (borrower, value) = row?;
+                let (borrower, (loan, bytes)) = (WalletAddress(*borrower.value()), value.value());
+                loaded.credits.push(Credit { borrower, loan: LoanId(*loan), bytes });
             }
             transaction.open_table(EARNINGS)?;
             let mut meta = transaction.open_table(META)?;
@@ -204,7 +237,10 @@ impl MoneyStore {
                 let stored = match write {
                     Write::Payer(record) => Stored::Payer(record.payee),
                     Write::Payee(record) => Stored::Payee(record.signed.voucher.vault),
-                    Write::Vault(_) | Write::Earned(_) => continue,
+                    Write::Lent(loan) => Stored::Lent(loan.note.number),
+                    Write::Vault(_) | Write::Earned(_) | Write::LoanGone(_) | Write::Credit(_) => {
+                        continue;
+                    }
                 };
                 let _gone = told.as_ref().map(|told| told.send(stored));
             }
@@ -234,6 +270,19 @@ fn put(transaction: &WriteTransaction, write: &Write) -> Result<(), redb::Error>
         Write::Vault(info) => {
             let bytes = encode_vault(info);
             transaction.open_table(VAULTS)?.insert(&info.vault.0, bytes.as_slice())?;
+        }
+        Write::Lent(loan) => {
+            let bytes = loan.encode();
+            transaction.open_table(LENT)?.insert(loan.note.number, bytes.as_slice())?;
+        }
+        Write::LoanGone(number) => {
+            transaction.open_table(LENT)?.remove(number)?;
+        }
+        Write::Credit(Credit { borrower, bytes: 0, .. }) => {
+            transaction.open_table(CREDITS)?.remove(&borrower.0)?;
+        }
+        Write::Credit(Credit { borrower, loan, bytes }) => {
+            transaction.open_table(CREDITS)?.insert(&borrower.0, (&loan.0, *bytes))?;
         }
         Write::Earned(earned) => {
             let mut table = transaction.open_table(EARNINGS)?;

@@ -2,6 +2,7 @@
 //! and their vouchers to the ledger. It lives in the task that serves, so that what was served and
 //! what may be served are never out of step; what takes time comes back as a [`News`].
 
+mod credit;
 mod customer;
 mod quotes;
 mod redeem;
@@ -20,6 +21,7 @@ use pop_incentive::voucher::{SignedVoucher, VaultInfo};
 use pop_wire::{Amount, PeerId};
 use tokio::sync::mpsc;
 
+use self::credit::{Answer, Lending, Looked};
 use self::customer::{Customer, Standing};
 use self::quotes::QuoteBook;
 use super::store::{Earned, Stored, Write};
@@ -48,6 +50,12 @@ pub(crate) enum News {
     Vault { vault: VaultId, answer: Result<Option<VaultInfo>, LedgerClientError> },
     /// Vouchers were redeemed, so much in all for each vault.
     Redeemed(Vec<(VaultId, Amount)>),
+    /// What the ledger says of somebody who wants credit.
+    Borrower(Box<Answer>),
+    /// Whether the ledger took the loan of this number.
+    Lent { number: u64, done: Result<(), LedgerClientError> },
+    /// What the ledger says of the loans that are out.
+    Loans(Vec<Looked>),
     /// Time to look after what is due.
     Tick,
 }
@@ -69,6 +77,7 @@ pub(crate) struct Till {
     news: mpsc::UnboundedSender<News>,
     stored: mpsc::UnboundedSender<Stored>,
     redemption: redeem::Redemption,
+    lending: Lending,
     ticks: u64,
 }
 
@@ -91,6 +100,7 @@ impl Till {
         redeem::start_ticking(&bank, news.clone());
         forward(&bank, stored_queue, news.clone());
         let quotes = QuoteBook::new(loaded.serial);
+        let lending = Lending::new(&bank, loaded.lent, loaded.credits);
         let mut till = Self {
             bank,
             payee,
@@ -104,6 +114,7 @@ impl Till {
             news,
             stored,
             redemption: redeem::Redemption::default(),
+            lending,
             ticks: 0,
         };
         till.drain();
@@ -126,7 +137,8 @@ impl Till {
             Standing::Account(vault) => self.payee.served_bytes(vault),
             _ => customer.visited,
         };
-        customer.allowed.saturating_sub(served)
+        let lent = self.lending.left(customer.payer);
+        customer.allowed.saturating_sub(served).saturating_add(lent)
     }
 
     fn allow(&mut self, peer: PeerId, in_all: u64) {
@@ -167,6 +179,11 @@ impl Till {
     pub(crate) fn served(&mut self, peer: PeerId, bytes: u64) {
         let Some(customer) = self.customers.get_mut(&peer) else { return };
         customer.served_since += bytes;
+        // Credit first: the payee hears of the rest only.
+        let bytes = bytes - self.lending.take(customer.payer, bytes);
+        if bytes == 0 {
+            return;
+        }
         let (payer, standing) = (customer.payer, customer.standing);
         match standing {
             Standing::Nothing => {}
@@ -184,6 +201,7 @@ impl Till {
             Ok(PaymentMessage::Ask(demand)) => self.ask(link, peer, &demand),
             Ok(PaymentMessage::Terms(terms)) => self.terms(link, peer, terms),
             Ok(PaymentMessage::Voucher(voucher)) => self.voucher(peer, voucher),
+            Ok(PaymentMessage::CreditRequest(asked)) => self.credit_asked(link, peer, &asked),
             Ok(other) => tracing::debug!(%peer, ?other, "not for a payee"),
             Err(error) => tracing::debug!(%peer, %error, "not a payment message"),
         }
@@ -203,6 +221,7 @@ impl Till {
             self.tell(PayeeInput::Visit { payer, prefix });
         }
         self.say(link, PaymentMessage::Quote(quote));
+        self.say_credit(link, peer);
     }
 
     fn quote(&mut self, demand: &Demand) -> Result<pop_incentive::quote::SignedQuote, Objection> {
@@ -278,6 +297,10 @@ impl Till {
                 self.tell(PayeeInput::Persisted { vault });
             }
             News::Stored(Stored::Payer(_)) => {}
+            News::Stored(Stored::Lent(number)) => self.lend(number),
+            News::Borrower(answer) => self.on_borrower(*answer),
+            News::Lent { number, done } => self.on_lent(number, done),
+            News::Loans(looked) => self.on_loans(looked),
             News::Vault { vault, answer } => self.on_vault(vault, answer),
             News::Redeemed(amounts) => {
                 self.redemption.ended();

@@ -25,6 +25,8 @@ struct Payer {
     stats: Arc<Stats>,
     session: u64,
     demand: Demand,
+    /// Taken of one holder at most.
+    column_bytes: u64,
     say: mpsc::UnboundedSender<Word>,
     lines: BTreeMap<LinkId, PeerId>,
     traffic: BTreeMap<PeerId, Traffic>,
@@ -45,6 +47,7 @@ impl Payments {
                 rate_max,
                 peak_min_kbps: money::kbps(content.manifest()),
             },
+            column_bytes: content.layout().column_bytes(),
             say,
             lines: BTreeMap::new(),
             traffic: BTreeMap::new(),
@@ -62,7 +65,8 @@ impl Payments {
         let Some(payer) = &mut self.payer else { return };
         payer.lines.insert(link, peer);
         let place = (peer, money::prefix_of(addresses.first()));
-        payer.purse.opened(payer.line(link), place, payer.demand, payer.say.clone());
+        let wanted = (payer.demand, payer.column_bytes);
+        payer.purse.opened(payer.line(link), place, wanted, payer.say.clone());
     }
 
     /// A link is gone.

@@ -67,6 +67,24 @@ pub struct Layer {
     /// Seconds between redemptions of vouchers
     #[arg(long, value_name = "SECONDS")]
     pub redeem_interval_s: Option<u64>,
+    /// Fetch on credit while there is nothing to pay with
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub borrow: Option<bool>,
+    /// Interest offered for credit, in 10,000 parts
+    #[arg(long, value_name = "BPS")]
+    pub interest_bps_max: Option<u64>,
+    /// Serve on credit who has nothing to pay with yet
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub lend: Option<bool>,
+    /// Interest taken at least for credit, in 10,000 parts
+    #[arg(long, value_name = "BPS")]
+    pub lend_interest_bps: Option<u64>,
+    /// Bytes that a new borrower may owe
+    #[arg(long, value_name = "SIZE")]
+    pub lend_fresh_bytes: Option<ByteSize>,
+    /// Bytes that all borrowers may owe together
+    #[arg(long, value_name = "SIZE")]
+    pub lend_total_bytes: Option<ByteSize>,
     /// Exchange links open at once
     #[arg(long, value_name = "COUNT")]
     pub links_max: Option<u32>,
@@ -92,6 +110,7 @@ impl Layer {
     /// Every setting's name, in alphabetical order.
     pub const NAMES: &'static [&'static str] = &[
         "bootstrap",
+        "borrow",
         "data_dir",
         "diversity_exempt_loopback",
         "external",
@@ -99,7 +118,12 @@ impl Layer {
         "http_connections_max",
         "http_hosts",
         "http_listen",
+        "interest_bps_max",
         "ledger",
+        "lend",
+        "lend_fresh_bytes",
+        "lend_interest_bps",
+        "lend_total_bytes",
         "link_credit_bytes",
         "links_max",
         "listen",
@@ -165,6 +189,12 @@ impl Layer {
             price_max: variables.one("POP_PRICE_MAX")?,
             unredeemed_max: variables.one("POP_UNREDEEMED_MAX")?,
             redeem_interval_s: variables.one("POP_REDEEM_INTERVAL_S")?,
+            borrow: variables.one("POP_BORROW")?,
+            interest_bps_max: variables.one("POP_INTEREST_BPS_MAX")?,
+            lend: variables.one("POP_LEND")?,
+            lend_interest_bps: variables.one("POP_LEND_INTEREST_BPS")?,
+            lend_fresh_bytes: variables.one("POP_LEND_FRESH_BYTES")?,
+            lend_total_bytes: variables.one("POP_LEND_TOTAL_BYTES")?,
             links_max: variables.one("POP_LINKS_MAX")?,
             serve_bytes_max: variables.one("POP_SERVE_BYTES_MAX")?,
             fetch_bytes_max: variables.one("POP_FETCH_BYTES_MAX")?,
@@ -203,6 +233,14 @@ impl Layer {
         put("price_max", set(&self.price_max, &mut settings.price_max));
         put("unredeemed_max", set(&self.unredeemed_max, &mut settings.unredeemed_max));
         put("redeem_interval_s", set(&self.redeem_interval_s, &mut settings.redeem_interval_s));
+        put("borrow", set(&self.borrow, &mut settings.borrow));
+        put("interest_bps_max", set(&self.interest_bps_max, &mut settings.interest_bps_max));
+        put("lend", set(&self.lend, &mut settings.lend));
+        put("lend_interest_bps", set(&self.lend_interest_bps, &mut settings.lend_interest_bps));
+        let lend_fresh_bytes = self.lend_fresh_bytes.map(|size| size.0);
+        put("lend_fresh_bytes", set(&lend_fresh_bytes, &mut settings.lend_fresh_bytes));
+        let lend_total_bytes = self.lend_total_bytes.map(|size| size.0);
+        put("lend_total_bytes", set(&lend_total_bytes, &mut settings.lend_total_bytes));
         put("links_max", set(&self.links_max, &mut settings.links_max));
         let fetch_bytes_max = self.fetch_bytes_max.map(|size| size.0);
         put("fetch_bytes_max", set(&fetch_bytes_max, &mut settings.fetch_bytes_max));

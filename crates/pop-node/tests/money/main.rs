@@ -1,6 +1,7 @@
 //! Nodes that pay each other, in one process, over real sockets and with a real ledger.
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod credit;
 mod earnings;
 mod network;
 mod paid;

@@ -31,6 +31,8 @@ pub(crate) struct Network {
     operator: Keypair,
     pub(crate) holders: Vec<Node>,
     pub(crate) film: Vec<u8>,
+    /// What a holder lends to a newcomer.
+    lend_fresh_bytes: u64,
 }
 
 pub(crate) fn pop(count: u128) -> Amount {
@@ -56,6 +58,11 @@ fn settings(home: &Path) -> Settings {
 impl Network {
     /// A ledger and so many holders.
     pub(crate) async fn start(holders: usize) -> Self {
+        Self::start_lending(holders, Settings::default().lend_fresh_bytes).await
+    }
+
+    /// The same, where each holder lends so many bytes to a newcomer.
+    pub(crate) async fn start_lending(holders: usize, lend_fresh_bytes: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path().join("keeper");
         let operator = disk::create_identity(&home).unwrap();
@@ -66,7 +73,8 @@ impl Network {
         serving.quota_bytes = 0;
         let keeper = Node::masternode(serving).await.unwrap();
         let film = (0..FILM_BYTES).map(|at| u8::try_from(at % 251).unwrap()).collect();
-        let mut network = Self { directory, keeper, operator, holders: Vec::new(), film };
+        let mut network =
+            Self { directory, keeper, operator, holders: Vec::new(), film, lend_fresh_bytes };
         for index in 0..holders {
             disk::create_identity(&network.home(&format!("holder-{index}"))).unwrap();
             let node = network.start_holder(index).await;
@@ -87,14 +95,35 @@ impl Network {
     pub(crate) async fn start_holder(&self, index: usize) -> Node {
         let mut settings = settings(&self.home(&format!("holder-{index}")));
         settings.ledger = Some(self.address());
+        settings.lend_fresh_bytes = self.lend_fresh_bytes;
         settings.bootstrap = vec![self.address()];
-        Node::masternode(settings).await.unwrap()
+        let started = monotonic_now();
+        loop {
+            match Node::masternode(settings.clone()).await {
+                // The threads that read and write shards end a moment after the node they are of.
+                Err(NodeError::Store(disk::StoreError::Locked { .. }))
+                    if started.elapsed() < HANG =>
+                {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                started => return started.unwrap(),
+            }
+        }
     }
 
     /// A viewer, the same one for the same number.
     pub(crate) async fn viewer(&self, number: u8) -> Node {
         let mut settings = settings(&self.home(&format!("viewer-{number}")));
         settings.ledger = Some(self.address());
+        settings.bootstrap = self.holders.iter().map(|node| node.addresses().remove(0)).collect();
+        Node::client(key(number), settings).await.unwrap()
+    }
+
+    /// The same viewer, which borrows nothing.
+    pub(crate) async fn viewer_without_credit(&self, number: u8) -> Node {
+        let mut settings = settings(&self.home(&format!("viewer-{number}")));
+        settings.ledger = Some(self.address());
+        settings.borrow = false;
         settings.bootstrap = self.holders.iter().map(|node| node.addresses().remove(0)).collect();
         Node::client(key(number), settings).await.unwrap()
     }

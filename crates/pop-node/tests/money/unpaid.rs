@@ -10,7 +10,7 @@ use crate::network::{Network, fetch, pop, until};
 async fn a_viewer_without_money_gets_the_first_step_of_each_holder_and_nothing_more() {
     let network = Network::start(4).await;
     let link = network.publish().await;
-    let viewer = network.viewer(1).await;
+    let viewer = network.viewer_without_credit(1).await;
     let before: Vec<u64> = network.holders.iter().map(|it| it.stats().served_bytes()).collect();
     let fetching = fetch(&viewer, &link);
     let patience = std::time::Duration::from_secs(6);

@@ -8,6 +8,7 @@ use pop_incentive::rate::Tariff;
 use pop_wire::PeerId;
 use tokio::sync::mpsc;
 
+use super::credit::Debt;
 use super::{Line, Word};
 use crate::stats::Stats;
 
@@ -29,21 +30,32 @@ pub(super) struct Seller {
     /// Bytes asked and received before that.
     before: (u64, u64),
     questions: u32,
+    /// What it lends us.
+    pub(super) debt: Debt,
     stats: Arc<Stats>,
 }
 
 impl Seller {
     pub(super) fn new(prefix: IpPrefix, stats: Arc<Stats>) -> Self {
-        let (lines, offer) = (BTreeMap::new(), None);
-        Self { prefix, lines, offer, is_open: false, before: (0, 0), questions: 0, stats }
+        Self {
+            prefix,
+            lines: BTreeMap::new(),
+            offer: None,
+            is_open: false,
+            before: (0, 0),
+            questions: 0,
+            debt: Debt::default(),
+            stats,
+        }
     }
 
     pub(super) fn open_line(
         &mut self,
         line: Line,
-        demand: Demand,
+        (demand, column_bytes): (Demand, u64),
         say: mpsc::UnboundedSender<Word>,
     ) {
+        self.debt.expect(column_bytes);
         self.lines.insert(line, (demand, say));
     }
 
@@ -68,7 +80,9 @@ impl Seller {
     }
 
     pub(super) fn take_traffic(&mut self) -> (u64, u64) {
-        core::mem::take(&mut self.before)
+        let (asked, received) = core::mem::take(&mut self.before);
+        // What came on credit was asked for, and is not to be paid for.
+        (asked - self.debt.forgive(asked.saturating_sub(received)), received)
     }
 
     pub(super) fn say(&self, line: Line, message: &PaymentMessage) {

@@ -40,6 +40,8 @@ pub(super) struct Customer {
     pub(super) visited: u64,
     /// Bytes served since the last voucher.
     pub(super) served_since: u64,
+    /// Its request for credit is being looked into, or was refused.
+    pub(super) asks_credit: bool,
 }
 
 impl Customer {
@@ -55,6 +57,7 @@ impl Customer {
             allowed: 0,
             visited: 0,
             served_since: 0,
+            asks_credit: false,
         }
     }
 }

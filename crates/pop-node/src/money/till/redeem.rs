@@ -55,6 +55,10 @@ impl Till {
         if self.redemption.again || self.ticks.is_multiple_of(every) {
             self.redeem();
         }
+        if self.ticks.is_multiple_of(every) {
+            self.look_after_loans();
+        }
+        self.store_credits();
         if self.ticks.is_multiple_of(FORGIVE_TICKS) {
             self.tell(PayeeInput::Forgive);
         }

@@ -1,0 +1,191 @@
+//! Fetching on credit: what to ask of whom, and what came of it.
+
+use pop_incentive::ids::LoanId;
+use pop_incentive::ledger::{LoanNote, OfferedNote};
+use pop_incentive::lending::LenderPolicy;
+use pop_incentive::limits::STEP_BYTES_FIRST;
+use pop_incentive::message::{CreditRequest, Objection, PaymentMessage};
+use pop_wire::WalletAddress;
+
+use super::Driver;
+use crate::clock;
+
+/// Bytes of the first loan of a holder, which may serve nothing for it.
+const FIRST_BYTES: u64 = 1 << 20;
+
+/// Each further loan is so many times the last: three give 73 MiB, which is a column of a film of
+/// two hours, and 30 holders with three loans each are within the ledger's limit.
+const GROWTH: u64 = 8;
+
+/// Bytes of the greatest loan.
+const GREATEST_BYTES: u64 = 64 << 20;
+
+/// What one holder lends us.
+#[derive(Debug, Default)]
+pub(super) struct Debt {
+    /// Bytes that were lent and have not come yet.
+    left: u64,
+    /// Bytes that came on credit, and of which it is not yet said that they were asked for.
+    unpaid: u64,
+    /// Bytes asked of it and come from it, paid or not.
+    asked: u64,
+    received: u64,
+    /// Bytes that are to be had of it in all.
+    expected: u64,
+    /// Bytes of the last loan.
+    last: u64,
+    pending: Option<LoanNote>,
+    refused: bool,
+}
+
+impl Debt {
+    /// So many bytes more may be had of this holder.
+    pub(super) fn expect(&mut self, bytes: u64) {
+        self.expected = self.expected.saturating_add(bytes);
+    }
+
+    /// Count what went on; returns the part of it that is to be paid for. What comes is on credit
+    /// first, on both sides.
+    pub(super) fn count(&mut self, asked: u64, received: u64) -> (u64, u64) {
+        self.asked = self.asked.saturating_add(asked);
+        self.received = self.received.saturating_add(received);
+        let on_credit = received.min(self.left);
+        self.left -= on_credit;
+        self.unpaid += on_credit;
+        (asked - self.forgive(asked), received - on_credit)
+    }
+
+    /// How many of so many bytes that were asked for came on credit. Each counts once.
+    pub(super) fn forgive(&mut self, asked: u64) -> u64 {
+        let forgiven = asked.min(self.unpaid);
+        self.unpaid -= forgiven;
+        forgiven
+    }
+
+    /// It said no to something.
+    pub(super) fn objected(&mut self, objection: Objection) {
+        match objection {
+            Objection::NoCredit => (self.pending, self.refused) = (None, true),
+            Objection::Ledger | Objection::Terms => self.pending = None,
+            _ => {}
+        }
+    }
+
+    /// Bytes to ask for now, if any are missing. Before it stands still there may be a float.
+    fn need(&self, stands_still: bool) -> Option<u64> {
+        let float = if stands_still { 0 } else { STEP_BYTES_FIRST / 2 };
+        let missing = self.asked.saturating_sub(self.received).saturating_sub(self.left);
+        if missing <= float || self.pending.is_some() || self.refused {
+            return None;
+        }
+        let next = self.last.saturating_mul(GROWTH).clamp(FIRST_BYTES, GREATEST_BYTES);
+        let rest = self.expected.saturating_sub(self.received).saturating_sub(self.left);
+        // Some may be lost on the way.
+        Some(rest.max(missing).saturating_add(STEP_BYTES_FIRST).min(next))
+    }
+}
+
+impl Driver {
+    pub(super) fn say_that_there_is_no_vault(&self) {
+        match self.bank.settings.borrow_bps {
+            Some(interest_bps) => tracing::info!(
+                interest_bps,
+                "no vault to pay from: fetching on credit, which what this wallet earns pays back"
+            ),
+            None => tracing::warn!("no vault to pay from: `pop-node wallet deposit` opens one"),
+        }
+    }
+
+    /// Ask those who have served what they serve for nothing.
+    pub(super) fn borrow_where_it_stands_still(&mut self) {
+        let sellers: Vec<_> = self.sellers.keys().copied().collect();
+        sellers.into_iter().for_each(|payee| self.borrow(payee, true));
+    }
+
+    /// Ask a holder for credit if there is nothing to pay it with and something is wanted of it.
+    pub(super) fn borrow(&mut self, payee: WalletAddress, stands_still: bool) {
+        let Some(interest_bps) = self.bank.settings.borrow_bps else { return };
+        let is_poor = self.payer.is_none() && self.has_vault == Some(false);
+        let Some(seller) = self.sellers.get_mut(&payee) else { return };
+        let Some((line, serial, tariff)) = seller.offer else { return };
+        let vault_is_short = seller.is_open && stands_still;
+        if !(is_poor || vault_is_short) {
+            return;
+        }
+        let Some(bytes) = seller.debt.need(stands_still) else { return };
+        let (Some(principal), Ok(random)) = (tariff.price(bytes), clock::random_bytes()) else {
+            return;
+        };
+        // A lender takes numbers below 2^63, and none twice.
+        let number = random.iter().take(7).fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let note = LoanNote {
+            lender: payee,
+            borrower: self.bank.address(),
+            principal,
+            bytes,
+            interest_bps,
+            due: clock::unix_now().after_s(LenderPolicy::default().term_s),
+            number,
+        };
+        seller.debt.pending = Some(note);
+        let borrower = note.sign(&self.bank.domain, &self.bank.keypair);
+        let note = OfferedNote { note, borrower };
+        seller.say(line, &PaymentMessage::CreditRequest(CreditRequest { serial, note }));
+    }
+
+    /// A holder lends, or says how much of an earlier loan is left.
+    pub(super) fn lent(&mut self, payee: WalletAddress, loan: LoanId, bytes: u64) {
+        let Some(seller) = self.sellers.get_mut(&payee) else { return };
+        seller.debt.left = bytes;
+        let Some(note) = seller.debt.pending.take_if(|note| note.id() == loan) else { return };
+        seller.debt.last = note.bytes;
+        if let Some(owed) = note.owed() {
+            let interest_bps = note.interest_bps;
+            tracing::info!(%payee, bytes = note.bytes, %owed, interest_bps, "fetching on credit");
+        }
+        self.borrowed.push(note);
+        self.borrow(payee, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_on_credit_is_paid_by_nothing_else_and_nothing_else_is_forgiven() {
+        let mut debt = Debt { left: 1_000, ..Debt::default() };
+        let (mut asked, mut received) = (0, 0);
+        // What is asked for is ahead of what comes, by another stretch each time.
+        for step in 0..200_u64 {
+            let (more, came) = (step * 7 % 90, debt.asked - debt.received);
+            let (to_pay, paid) = debt.count(more, came * (step % 3) / 2);
+            (asked, received) = (asked + to_pay, received + paid);
+            assert!(received <= asked);
+            assert_eq!(received + 1_000 - debt.left, debt.received);
+        }
+        assert_eq!(debt.left, 0);
+        assert_eq!(asked + 1_000 - debt.unpaid, debt.asked);
+        assert_eq!(debt.unpaid, 0);
+    }
+
+    #[test]
+    fn a_loan_is_for_what_is_wanted_and_grows_with_what_the_holder_lent_before() {
+        let mut debt = Debt::default();
+        debt.expect(100 << 20);
+        assert_eq!(debt.need(true), None);
+        debt.count(STEP_BYTES_FIRST / 2, 0);
+        assert_eq!(debt.need(false), None);
+        assert_eq!(debt.need(true), Some(FIRST_BYTES));
+        debt.last = FIRST_BYTES;
+        assert_eq!(debt.need(true), Some(GROWTH * FIRST_BYTES));
+        debt.last = GREATEST_BYTES;
+        assert_eq!(debt.need(true), Some(GREATEST_BYTES));
+        let mut small = Debt::default();
+        small.expect(1 << 19);
+        small.count(1 << 18, 0);
+        assert_eq!(small.need(false), Some((1 << 19) + STEP_BYTES_FIRST));
+        small.objected(Objection::NoCredit);
+        assert_eq!(small.need(true), None);
+    }
+}

@@ -84,7 +84,7 @@ impl Server {
         let (requests, request_queue) = mpsc::channel(REQUESTS_MAX);
         let (events, event_queue) = mpsc::channel(REQUESTS_MAX);
         let (link_events, link_queue) = mpsc::channel(LINK_EVENTS_MAX);
-        let (worker, results) = StoreWorker::start(store)?;
+        let (worker, results) = StoreWorker::start(store, tasks)?;
         let driver = Driver {
             provider,
             clock: Clock::start(),

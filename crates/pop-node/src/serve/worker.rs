@@ -10,6 +10,7 @@ use pop_exchange::provider::{StoreOperation, StoreResult, Token};
 use pop_wire::message::RefusalReason;
 use pop_wire::{ColumnIndex, ContentId, Manifest, SegmentIndex, Verified};
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
 use crate::disk::{ColumnStore, ColumnWriter, OpenedColumn, StoreError};
 use crate::error::NodeError;
@@ -32,19 +33,30 @@ pub(super) struct StoreWorker {
 }
 
 impl StoreWorker {
-    pub(super) fn start(store: ColumnStore) -> Result<(Self, Results), NodeError> {
+    /// Start the threads. `tasks` waits for their end, and so for the directory's lock.
+    pub(super) fn start(
+        store: ColumnStore,
+        tasks: &TaskTracker,
+    ) -> Result<(Self, Results), NodeError> {
         let (results, receiver) = mpsc::unbounded_channel();
         let (reads, read_queue) = blocking::channel();
         let (writes, write_queue) = blocking::channel();
         let reader = Reader { store: store.clone() };
         let mut writer = Writer { store, open: BTreeMap::new() };
         let read_results = results.clone();
-        spawn("store-read", move || {
+        let reading = spawn("store-read", move || {
             in_batches(&read_queue, &read_results, |operation| Some(reader.carry_out(operation)));
         })?;
-        spawn("store-write", move || {
+        let writing = spawn("store-write", move || {
             in_batches(&write_queue, &results, |operation| writer.carry_out(operation));
         })?;
+        tasks.spawn_blocking(move || {
+            for thread in [reading, writing] {
+                if thread.join().is_err() {
+                    tracing::error!("a store thread panicked");
+                }
+            }
+        });
         Ok((Self { reads, writes }, receiver))
     }
 
@@ -62,10 +74,13 @@ impl StoreWorker {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), NodeError> {
+fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, NodeError> {
     let builder = thread::Builder::new().name(name.to_owned());
     let spawned = builder.spawn(work);
-    spawned.map(drop).map_err(|source| NodeError::Io { action: "start a store thread", source })
+    spawned.map_err(|source| NodeError::Io { action: "start a store thread", source })
 }
 
 /// Carry out what `queue` yields until it ends, as much at a time as is there.

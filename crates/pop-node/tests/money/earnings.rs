@@ -17,7 +17,8 @@ async fn the_operator_sees_what_was_earned_by_content_and_by_peer() {
     viewer.settle().await;
     let payer = viewer.peer_id();
     viewer.shutdown().await;
-    let holder = network.holders.remove(0);
+    let index = network.busiest();
+    let holder = network.holders.remove(index);
     let served = holder.stats().served_bytes();
     let price = tariff().price(served).unwrap();
     until("the holder is paid", async || network.earned(&holder).await == price).await;
@@ -27,7 +28,9 @@ async fn the_operator_sees_what_was_earned_by_content_and_by_peer() {
     .await;
     holder.shutdown().await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_pop-node"));
-    command.args(["earnings", "--json", "--data-dir"]).arg(network.home("holder-0"));
+    command
+        .args(["earnings", "--json", "--data-dir"])
+        .arg(network.home(&format!("holder-{index}")));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -23,7 +23,6 @@ async fn every_byte_that_was_served_is_paid_to_the_base_unit() {
     let mut due = Amount::ZERO;
     for holder in &network.holders {
         let served = holder.stats().served_bytes();
-        assert!(served > 0);
         let price = tariff().price(served).unwrap();
         until("a holder is paid for what it served", async || {
             network.earned(holder).await == price
@@ -77,10 +76,12 @@ async fn a_holder_that_stops_before_it_redeemed_is_paid_when_it_runs_again() {
     assert!(fetch(&viewer, &link).await.unwrap() == network.film);
     viewer.settle().await;
     viewer.shutdown().await;
-    let holder = network.holders.remove(0);
+    let index = network.busiest();
+    let holder = network.holders.remove(index);
     let price = tariff().price(holder.stats().served_bytes()).unwrap();
+    assert!(price > Amount::ZERO);
     holder.shutdown().await;
-    let holder = network.start_holder(0).await;
+    let holder = network.start_holder(index).await;
     until("what was promised before is redeemed", async || network.earned(&holder).await == price)
         .await;
 }

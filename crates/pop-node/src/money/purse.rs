@@ -233,6 +233,9 @@ impl Driver {
                 let seller = self.sellers.entry(payee).or_insert_with(fresh);
                 seller.open_line(line, wanted, say);
                 seller.say(line, &PaymentMessage::Ask(wanted.0));
+                if self.payer.is_none() {
+                    self.look_up(0);
+                }
             }
             Told::Heard { line, peer, body } => self.heard(line, peer, &body),
             Told::Traffic(traffic) => traffic.into_iter().for_each(|one| self.traffic(one)),
@@ -262,11 +265,11 @@ impl Driver {
                     self.say_that_there_is_no_vault();
                 }
                 self.borrow_where_it_stands_still();
-                self.look_up(LOOK_AGAIN_MS);
+                self.look_up_if_needed();
             }
             Err(error) => {
-                tracing::warn!(%error, "the vault can't be looked up; trying again");
-                self.look_up(LOOK_AGAIN_MS);
+                tracing::warn!(%error, "the vault can't be looked up");
+                self.look_up_if_needed();
             }
         }
     }
@@ -390,6 +393,13 @@ impl Driver {
         }
         let waiting: Vec<_> = self.sellers.keys().copied().collect();
         waiting.into_iter().for_each(|payee| self.take_offer(payee));
+    }
+
+    /// Ask again as long as somebody waits to be paid; whoever comes later asks anew.
+    fn look_up_if_needed(&mut self) {
+        if !self.sellers.is_empty() {
+            self.look_up(LOOK_AGAIN_MS);
+        }
     }
 
     /// Ask the ledger for the vault after a while, unless that is under way.

@@ -23,8 +23,8 @@ const CACHE_BYTES: usize = 4 << 20;
 /// Writes that wait for the disk; more slows down who pays and who is paid.
 const WRITES_MAX: usize = 4_096;
 
-/// Time in which records gather that are then written in one commit.
-const GATHERING: Duration = Duration::from_millis(2);
+/// Time in which promises gather that are then written in one commit.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// Numbers of quotes that are taken at once, so that none is used twice after a crash.
 const SERIALS_RESERVED: u64 = 1 << 20;
@@ -226,8 +226,11 @@ impl MoneyStore {
     /// stored: the machines then neither send nor allow anything more.
     fn write_all(&self, queue: &Receiver<(Write, Option<UnboundedSender<Stored>>)>) {
         while let Ok(first) = queue.recv() {
-            // A float lasts for many times as long, and one commit for all costs as much as for one.
-            std::thread::sleep(GATHERING);
+            // A payer has many payees, and one commit for all costs as much as for one; a payee's
+            // next bytes wait for each.
+            if matches!(first, (Write::Payer(_), _)) {
+                std::thread::sleep(GATHERING);
+            }
             let batch: Vec<_> = std::iter::once(first).chain(queue.try_iter()).collect();
             if let Err(error) = self.write(batch.iter().map(|(write, _)| write)) {
                 tracing::error!(%error, path = %self.path.display(), "payments stop");

@@ -15,6 +15,7 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use pop_incentive::exposure::{ExposureLimits, IpPrefix};
 use pop_incentive::ledger::LoanNote;
+use pop_incentive::ledger::names::vault_id;
 use pop_incentive::lending::LenderPolicy;
 use pop_incentive::rate::Rate;
 use pop_incentive::typed_data::LedgerDomain;
@@ -127,7 +128,10 @@ impl Money {
         };
         let mut books = loaded;
         let payers = core::mem::take(&mut books.payers);
-        let own = Loaded { payers, vaults: books.vaults.clone(), ..Loaded::default() };
+        // All vaults but our own are those of our payers.
+        let vault = vault_id(&bank.domain, bank.address(), 0);
+        let vaults = books.vaults.remove_entry(&vault).into_iter().collect();
+        let own = Loaded { payers, vaults, ..Loaded::default() };
         let purse = bank.settings.price_max.map(|_| Purse::start(bank.clone(), own));
         let price_max = bank.settings.price_max;
         let writing = Mutex::new(Some(thread));

@@ -101,9 +101,10 @@ impl Account {
     }
 
     /// The most that can have been served. After a restart this side may have forgotten up to
-    /// what it had allowed.
+    /// what it had allowed; what the ledger paid of this payer's vouchers was allowed too.
     pub(super) fn served_max(&self) -> u64 {
-        let allowed = self.covered().saturating_add(STEP_BYTES_MAX);
+        let paid = self.meter.map_or(0, |meter| meter.bytes_for(self.redeemed));
+        let allowed = self.covered().max(paid).saturating_add(STEP_BYTES_MAX);
         if self.restored { self.served.max(allowed) } else { self.served }
     }
 

@@ -3,7 +3,7 @@
 use pop_incentive::balance::Balance;
 use pop_incentive::payee::{Payee, PayeeError, PayeeInput, PayeeOutput};
 use pop_incentive::payer::{Payer, PayerError, PayerInput, PayerOutput};
-use pop_incentive::rate::{Rate, Tariff, Tier};
+use pop_incentive::rate::{Meter, Rate, Tariff, Tier};
 use pop_incentive::record::{PayeeRecord, PayerRecord};
 use pop_incentive::voucher::{FormatError, VaultInfo};
 use pop_wire::{Amount, WalletAddress};
@@ -79,6 +79,30 @@ fn a_payer_is_forgotten_only_when_it_has_gone_and_is_redeemed() {
     assert_eq!(world.payee.handle(PayeeInput::Forget { vault }), Ok(()));
     let unknown = Err(PayeeError::UnknownVault { vault });
     assert_eq!(world.payee.handle(PayeeInput::Forget { vault }), unknown);
+}
+
+#[test]
+fn a_payer_that_was_forgotten_is_known_again_by_what_the_ledger_paid() {
+    let mut world = World::new(2_000_000);
+    world.finish(&mut Random(1));
+    let (vault, signed) = (world.info.vault, world.payee.stored(world.info.vault).unwrap());
+    let (amount, position) = (signed.voucher.amount, signed.voucher.bytes);
+    let payee = &mut world.payee;
+    payee.handle(PayeeInput::Close { vault }).unwrap();
+    payee.handle(PayeeInput::Redeemed { vault, amount }).unwrap();
+    payee.handle(PayeeInput::Forget { vault }).unwrap();
+    while payee.poll().is_some() {}
+    let balance = world.info.funded.checked_sub(amount).unwrap();
+    let info = VaultInfo { redeemed: amount, ..world.info };
+    assert_eq!(info.balance(), balance);
+    payee.handle(PayeeInput::Vault(info)).unwrap();
+    payee.handle(PayeeInput::Redeemed { vault, amount }).unwrap();
+    let meter = Meter::new(tariff());
+    payee.handle(PayeeInput::Open { vault, meter, position, prefix: prefix(2) }).unwrap();
+    payee.handle(PayeeInput::Voucher(signed)).unwrap();
+    let outputs: Vec<_> = std::iter::from_fn(|| payee.poll()).collect();
+    assert!(matches!(outputs.last(), Some(PayeeOutput::Persist(_))), "{outputs:?}");
+    assert_eq!(payee.served_bytes(vault), position);
 }
 
 #[test]

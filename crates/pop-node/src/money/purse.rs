@@ -101,7 +101,6 @@ impl Purse {
             payer: None,
             records: loaded.payers,
             sellers: BTreeMap::new(),
-            peers: BTreeMap::new(),
             storing: 0,
             settling: Vec::new(),
             stored,
@@ -181,7 +180,6 @@ struct Driver {
     payer: Option<Payer>,
     records: Vec<PayerRecord>,
     sellers: BTreeMap<WalletAddress, Seller>,
-    peers: BTreeMap<PeerId, WalletAddress>,
     /// Records on their way to the disk.
     storing: usize,
     settling: Vec<oneshot::Sender<()>>,
@@ -227,7 +225,6 @@ impl Driver {
         match told {
             Told::Opened { line, peer, prefix, wanted, say } => {
                 let payee = peer.wallet_address();
-                self.peers.insert(peer, payee);
                 let stats = &self.bank.stats;
                 let fresh = || Seller::new(prefix, Arc::clone(stats));
                 let seller = self.sellers.entry(payee).or_insert_with(fresh);
@@ -370,7 +367,6 @@ impl Driver {
         }
         let was_open = seller.is_open;
         self.sellers.remove(&payee);
-        self.peers.remove(&peer);
         if was_open {
             self.pay(PayerInput::Close { payee });
         }

@@ -57,6 +57,8 @@ pub(super) enum Write {
     Lent(LentLoan),
     /// The loan of this number is paid back, or never came about.
     LoanGone(u64),
+    /// A payer has gone, and nothing of it is left to redeem.
+    PayerGone(VaultId),
     /// What a borrower may take.
     Credit(Credit),
 }
@@ -241,7 +243,11 @@ impl MoneyStore {
                     Write::Payer(record) => Stored::Payer(record.payee),
                     Write::Payee(record) => Stored::Payee(record.signed.voucher.vault),
                     Write::Lent(loan) => Stored::Lent(loan.note.number),
-                    Write::Vault(_) | Write::Earned(_) | Write::LoanGone(_) | Write::Credit(_) => {
+                    Write::Vault(_)
+                    | Write::Earned(_)
+                    | Write::LoanGone(_)
+                    | Write::PayerGone(_)
+                    | Write::Credit(_) => {
                         continue;
                     }
                 };
@@ -277,6 +283,10 @@ fn put(transaction: &WriteTransaction, write: &Write) -> Result<(), redb::Error>
         Write::Lent(loan) => {
             let bytes = loan.encode();
             transaction.open_table(LENT)?.insert(loan.note.number, bytes.as_slice())?;
+        }
+        Write::PayerGone(vault) => {
+            transaction.open_table(PAYERS)?.remove(&vault.0)?;
+            transaction.open_table(VAULTS)?.remove(&vault.0)?;
         }
         Write::LoanGone(number) => {
             transaction.open_table(LENT)?.remove(number)?;

@@ -46,8 +46,8 @@ pub(crate) enum Action {
 pub(crate) enum News {
     /// A record is durable.
     Stored(Stored),
-    /// What the ledger says of a vault.
-    Vault { vault: VaultId, answer: Result<Option<VaultInfo>, LedgerClientError> },
+    /// What the ledger says of a vault, and how much it paid us of it in its epoch.
+    Vault { vault: VaultId, answer: Result<Option<(VaultInfo, Amount)>, LedgerClientError> },
     /// Vouchers were redeemed, so much in all for each vault.
     Redeemed(Vec<(VaultId, Amount)>),
     /// What the ledger says of somebody who wants credit.
@@ -250,7 +250,7 @@ impl Till {
         customer.content = self.quotes.content(terms.serial).or(customer.content);
         customer.terms = Some((link, terms));
         if let Some(info) = self.vaults.get(&terms.vault).copied() {
-            self.begin(peer, info);
+            self.begin(peer, info, Amount::ZERO);
         } else if !matches!(customer.standing, Standing::Account(_)) {
             customer.standing = Standing::Waiting;
         }
@@ -258,18 +258,25 @@ impl Till {
         self.look_up(terms.vault);
     }
 
-    /// Open or change a customer's account by the terms it stated.
-    fn begin(&mut self, peer: PeerId, info: VaultInfo) {
+    /// Open or change a customer's account by the terms it stated. `redeemed` is what the ledger is
+    /// known to have paid of its vouchers: the payee may have forgotten.
+    fn begin(&mut self, peer: PeerId, info: VaultInfo, redeemed: Amount) {
         let Some(customer) = self.customers.get_mut(&peer) else { return };
         let Some((link, terms)) = customer.terms.take() else { return };
         if info.owner != customer.payer || info.vault != terms.vault {
             return self.say(link, PaymentMessage::Objection(Objection::Vault));
         }
+        if let Err(error) = self.payee.handle(PayeeInput::Vault(info)) {
+            // No room, say: it is tried again every second, and others leave.
+            tracing::warn!(%peer, %error, "no account for a payer");
+            customer.terms = Some((link, terms));
+            return self.say(link, PaymentMessage::Objection(Objection::Ledger));
+        }
         customer.standing = Standing::Account(info.vault);
         let (prefix, voucher) = (customer.prefix, customer.voucher.take());
         self.payers.insert(info.vault, peer);
-        self.tell(PayeeInput::Vault(info));
         let Terms { vault, meter, position, .. } = terms;
+        self.tell(PayeeInput::Redeemed { vault, amount: redeemed });
         self.tell(PayeeInput::Open { vault, meter, position, prefix });
         let bytes = self.payee.served_bytes(vault);
         self.say(link, PaymentMessage::Served { vault, bytes });
@@ -282,6 +289,8 @@ impl Till {
         let Some(customer) = self.customers.get_mut(&peer) else { return };
         match customer.standing {
             Standing::Account(vault) if vault == signed.voucher.vault => {
+                // Kept until the ledger was asked again, if it is refused for what that said.
+                customer.voucher = Some(signed);
                 self.tell(PayeeInput::Voucher(signed));
             }
             // The greatest says all that the others said.
@@ -313,20 +322,24 @@ impl Till {
         }
     }
 
-    fn on_vault(&mut self, vault: VaultId, answer: Result<Option<VaultInfo>, LedgerClientError>) {
+    fn on_vault(
+        &mut self,
+        vault: VaultId,
+        answer: Result<Option<(VaultInfo, Amount)>, LedgerClientError>,
+    ) {
         let waiting =
             |customer: &Customer| customer.terms.filter(|(_, terms)| terms.vault == vault);
         let asked = self.customers.iter().find_map(|(peer, it)| Some((*peer, waiting(it)?.0)));
         match answer {
-            Ok(Some(info)) => {
+            Ok(Some((info, redeemed))) => {
                 let is_new = self.vaults.insert(vault, info) != Some(info);
                 if is_new {
                     self.bank.writer.store(Write::Vault(info), None);
                 }
-                match (asked, self.payers.contains_key(&vault)) {
-                    (Some((peer, _)), _) => self.begin(peer, info),
-                    (None, true) if is_new => self.tell(PayeeInput::Vault(info)),
-                    (None, _) => {}
+                match (asked, self.payers.get(&vault).copied()) {
+                    (Some((peer, _)), _) => self.begin(peer, info, redeemed),
+                    (None, Some(peer)) => self.update(peer, (info, is_new), redeemed),
+                    (None, None) => {}
                 }
             }
             Ok(None) => {
@@ -343,14 +356,29 @@ impl Till {
         }
     }
 
+    /// The ledger says something new of a connected payer's vault: a voucher that was refused for
+    /// what it said before may be good.
+    fn update(&mut self, peer: PeerId, (info, is_new): (VaultInfo, bool), redeemed: Amount) {
+        let vault = info.vault;
+        if !is_new && redeemed <= self.payee.redeemed(vault) {
+            return;
+        }
+        self.tell(PayeeInput::Vault(info));
+        self.tell(PayeeInput::Redeemed { vault, amount: redeemed });
+        let voucher = self.customers.get_mut(&peer).and_then(|it| it.voucher.take());
+        if let Some(voucher) = voucher {
+            self.tell(PayeeInput::Voucher(voucher));
+        }
+    }
+
     /// Ask the ledger about a vault, once a second at most, whatever its owner says meanwhile.
     fn look_up(&mut self, vault: VaultId) {
         if !self.looked_up.insert(vault) {
             return;
         }
-        let (ledger, news) = (self.bank.ledger.clone(), self.news.clone());
+        let (bank, news) = (self.bank.clone(), self.news.clone());
         self.bank.spawn(async move {
-            let answer = ledger.vault(vault).await;
+            let answer = vault_and_redeemed(&bank, vault).await;
             let _stopped = news.send(News::Vault { vault, answer });
         });
     }
@@ -432,6 +460,15 @@ impl Till {
         let earned = Earned { content, payer: peer, bytes, amount };
         self.bank.writer.store(Write::Earned(earned), None);
     }
+}
+
+async fn vault_and_redeemed(
+    bank: &Bank,
+    vault: VaultId,
+) -> Result<Option<(VaultInfo, Amount)>, LedgerClientError> {
+    let Some(info) = bank.ledger.vault(vault).await? else { return Ok(None) };
+    let redeemed = bank.ledger.redeemed(vault, bank.address(), info.epoch).await?;
+    Ok(Some((info, redeemed)))
 }
 
 /// Pass on what the disk says.

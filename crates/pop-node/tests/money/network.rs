@@ -19,7 +19,7 @@ use pop_wire::{Amount, Keypair};
 use tempfile::TempDir;
 
 /// No wait here decides anything: what takes this long has hung.
-const HANG: Duration = Duration::from_secs(60);
+pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// Bytes of the film.
 pub(crate) const FILM_BYTES: usize = 3_000_000;
@@ -33,6 +33,8 @@ pub(crate) struct Network {
     pub(crate) film: Vec<u8>,
     /// What a holder lends to a newcomer.
     lend_fresh_bytes: u64,
+    /// How often holders redeem that are started from now on.
+    pub(crate) redeem_interval_s: u64,
 }
 
 pub(crate) fn pop(count: u128) -> Amount {
@@ -73,8 +75,15 @@ impl Network {
         serving.quota_bytes = 0;
         let keeper = Node::masternode(serving).await.unwrap();
         let film = (0..FILM_BYTES).map(|at| u8::try_from(at % 251).unwrap()).collect();
-        let mut network =
-            Self { directory, keeper, operator, holders: Vec::new(), film, lend_fresh_bytes };
+        let mut network = Self {
+            directory,
+            keeper,
+            operator,
+            holders: Vec::new(),
+            film,
+            lend_fresh_bytes,
+            redeem_interval_s: 1,
+        };
         for index in 0..holders {
             disk::create_identity(&network.home(&format!("holder-{index}"))).unwrap();
             let node = network.start_holder(index).await;
@@ -96,6 +105,7 @@ impl Network {
         let mut settings = settings(&self.home(&format!("holder-{index}")));
         settings.ledger = Some(self.address());
         settings.lend_fresh_bytes = self.lend_fresh_bytes;
+        settings.redeem_interval_s = self.redeem_interval_s;
         settings.bootstrap = vec![self.address()];
         Node::masternode(settings).await.unwrap()
     }

@@ -2,7 +2,7 @@
 
 use pop_wire::Amount;
 
-use crate::network::{Network, fetch, pop, tariff, until};
+use crate::network::{HANG, Network, fetch, pop, tariff, until};
 
 async fn earned_in_all(network: &Network) -> Amount {
     let mut sum = Amount::ZERO;
@@ -84,4 +84,33 @@ async fn a_holder_that_stops_before_it_redeemed_is_paid_when_it_runs_again() {
     let holder = network.start_holder(index).await;
     until("what was promised before is redeemed", async || network.earned(&holder).await == price)
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holders_that_run_again_go_on_with_a_payer_whose_vault_is_nearly_spent() {
+    let mut network = Network::start(4).await;
+    let link = network.publish().await;
+    let film = tariff().price(network.film.len().try_into().unwrap()).unwrap();
+    // Enough for four times and a half.
+    let deposit = Amount::from_base_units(film.base_units() * 9 / 2);
+    network.endow(1, deposit).await;
+    for _ in 0..3 {
+        let viewer = network.viewer_without_credit(1).await;
+        assert!(fetch(&viewer, &link).await.unwrap() == network.film);
+        viewer.settle().await;
+        viewer.shutdown().await;
+    }
+    let served: u64 = network.holders.iter().map(|it| it.stats().served_bytes()).sum();
+    let due = tariff().price(served).unwrap();
+    until("three times are paid", async || network.paid(1).await >= due).await;
+    // What each was promised in all is more than is left. None redeems before the film is over.
+    network.redeem_interval_s = 3_600;
+    for index in 0..network.holders.len() {
+        network.holders.remove(0).shutdown().await;
+        let holder = network.start_holder(index).await;
+        network.holders.push(holder);
+    }
+    let viewer = network.viewer_without_credit(1).await;
+    let fetching = tokio::time::timeout(HANG, fetch(&viewer, &link));
+    assert!(fetching.await.expect("it stands still").unwrap() == network.film);
 }

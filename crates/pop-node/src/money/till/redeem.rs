@@ -5,13 +5,14 @@ use std::time::Duration;
 use pop_incentive::ids::VaultId;
 use pop_incentive::ledger::Operation;
 use pop_incentive::ledger::limits::REDEEM_MAX;
-use pop_incentive::payee::PayeeInput;
+use pop_incentive::payee::{PayeeError, PayeeInput};
 use pop_incentive::voucher::SignedVoucher;
 use pop_wire::Amount;
 use tokio::sync::mpsc;
 
 use super::{News, Till};
 use crate::money::Bank;
+use crate::money::store::Write;
 
 /// Ticks between two times that those who left owing are forgiven: an hour.
 const FORGIVE_TICKS: u64 = 3_600;
@@ -61,6 +62,24 @@ impl Till {
         self.store_credits();
         if self.ticks.is_multiple_of(FORGIVE_TICKS) {
             self.tell(PayeeInput::Forgive);
+            self.forget();
+        }
+    }
+
+    /// Make room for others: accounts of payers that have gone, whose vouchers are redeemed. One that
+    /// comes back is known by what the ledger paid of its vault. What it still owed is given up,
+    /// as for those who never said from what they pay.
+    fn forget(&mut self) {
+        let gone = |vault: &&VaultId| !self.payers.contains_key(vault);
+        let gone: Vec<_> = self.vaults.keys().filter(gone).copied().collect();
+        for vault in gone {
+            match self.payee.handle(PayeeInput::Forget { vault }) {
+                Ok(()) | Err(PayeeError::UnknownVault { .. }) => {
+                    self.vaults.remove(&vault);
+                    self.bank.writer.store(Write::PayerGone(vault), None);
+                }
+                Err(error) => tracing::debug!(%vault, %error, "an account is kept"),
+            }
         }
     }
 

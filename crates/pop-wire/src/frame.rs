@@ -23,18 +23,31 @@ use crate::{WireError, limits::FRAME_BYTES_MAX};
 /// assert_eq!(splitter.next_frame()?.as_deref(), Some(&b"hello"[..]));
 /// # Ok::<(), pop_wire::WireError>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameSplitter {
     /// What was fed, then zeros to read into.
     buffer: BytesMut,
     /// Bytes that were fed.
     filled_bytes: usize,
+    body_bytes_max: usize,
+}
+
+impl Default for FrameSplitter {
+    fn default() -> Self {
+        Self { buffer: BytesMut::new(), filled_bytes: 0, body_bytes_max: FRAME_BYTES_MAX }
+    }
 }
 
 impl FrameSplitter {
     /// A splitter at the start of a stream.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Refuse bodies over `body_bytes_max` from now on, [`FRAME_BYTES_MAX`] at most: a protocol of
+    /// short messages, or a peer that has not proven who it is, needs less of the receiver's memory.
+    pub fn limit_bodies(&mut self, body_bytes_max: usize) {
+        self.body_bytes_max = body_bytes_max.min(FRAME_BYTES_MAX);
     }
 
     /// Room for `bytes` more, to read into; then say with [`fill`](Self::fill) how many came.
@@ -79,10 +92,10 @@ impl FrameSplitter {
     /// The next whole body, or `None` until more bytes are fed.
     ///
     /// # Errors
-    /// [`WireError::FrameLength`] if the prefix is over [`FRAME_BYTES_MAX`] or not a minimal
-    /// varint. The stream can't be resynchronised after that: close it.
+    /// [`WireError::FrameLength`] if the prefix is over the limit ([`FRAME_BYTES_MAX`], or what
+    /// [`limit_bodies`](Self::limit_bodies) set) or not a minimal varint. The stream can't be resynchronised after that: close it.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, WireError> {
-        let refused = |got| WireError::FrameLength { max: FRAME_BYTES_MAX, got };
+        let refused = |got| WireError::FrameLength { max: self.body_bytes_max, got };
         let (length, prefix_bytes) = match unsigned_varint::decode::u64(self.filled()) {
             Ok((length, rest)) => (length, self.filled_bytes - rest.len()),
             Err(unsigned_varint::decode::Error::Insufficient) => return Ok(None),
@@ -90,7 +103,7 @@ impl FrameSplitter {
         };
         let body_bytes = usize::try_from(length).map_err(|_| refused(length))?;
         // spec/wire.md §2: a frame over the limit MUST be refused before it is buffered.
-        if body_bytes > FRAME_BYTES_MAX {
+        if body_bytes > self.body_bytes_max {
             return Err(refused(length));
         }
         // The library lets bits beyond the 64th fall off a ten-byte prefix, so that zero had a
@@ -187,6 +200,20 @@ mod tests {
         let capacity = splitter.buffer.capacity();
         assert!(matches!(splitter.next_frame(), Err(WireError::FrameLength { .. })));
         assert_eq!(splitter.buffer.capacity(), capacity);
+    }
+
+    #[test]
+    fn a_lower_limit_holds_for_frames_that_come_after_it() {
+        let mut stream = BytesMut::new();
+        put_frame(&mut stream, &[7; 10]).unwrap();
+        put_frame(&mut stream, &[7; 11]).unwrap();
+        let mut splitter = FrameSplitter::new();
+        splitter.push(&stream);
+        splitter.limit_bodies(10);
+        assert_eq!(splitter.next_frame().unwrap().unwrap().len(), 10);
+        assert_eq!(splitter.next_frame(), Err(WireError::FrameLength { max: 10, got: 11 }));
+        splitter.limit_bodies(usize::MAX);
+        assert_eq!(splitter.next_frame().unwrap().unwrap().len(), 11);
     }
 
     #[test]

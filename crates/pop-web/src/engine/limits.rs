@@ -1,0 +1,74 @@
+//! Every bound of the engine. Those that a page may choose for itself are defaults of
+//! [`EngineConfig`](super::EngineConfig).
+
+/// Characters of a textual address.
+pub const ADDRESS_CHARS_MAX: usize = 512;
+
+/// Bytes of a host name, as DNS has it.
+pub const HOST_NAME_BYTES_MAX: usize = 253;
+
+/// Films open at once.
+pub const FILMS_MAX: usize = 16;
+
+/// Reads open at once, of all films.
+pub const READS_MAX: usize = 64;
+
+/// Entry nodes that a page may name.
+pub const ENTRIES_MAX: usize = 16;
+
+/// Masternodes that are asked questions at once.
+pub const ASKERS_MAX: usize = 3;
+
+/// Masternodes that are remembered with their addresses; the first stay.
+pub const MASTERNODES_MAX: usize = 256;
+
+/// Holders of one film that are remembered.
+pub const HOLDERS_MAX: usize = 512;
+
+/// Holders of one film that links are kept to: n of the largest geometry, so that a small network
+/// is used whole.
+pub const HOLDER_LINKS_MAX: usize = 128;
+
+/// Links being dialled at once, of all kinds; browsers queue the ones beyond and let them time out.
+pub const DIALS_MAX: usize = 32;
+
+/// Time for a link to come up, in milliseconds.
+pub const DIAL_TIMEOUT_MS: u64 = 15_000;
+
+/// Wait before a lost link is dialled again, in milliseconds; doubles with each failure.
+pub const BACK_OFF_MS_MIN: u64 = 1_000;
+
+/// Longest wait before a lost link is dialled again, in milliseconds.
+pub const BACK_OFF_MS_MAX: u64 = 30_000;
+
+/// Time between two looks for holders while sources are missing, in milliseconds.
+pub const LOOK_AGAIN_MS: u64 = 5_000;
+
+/// Time between two looks for holders while all is well: records are renewed and columns move, in
+/// milliseconds.
+pub const LOOK_MS: u64 = 10 * 60 * 1_000;
+
+/// Time for the manifest of a film to be found, in milliseconds.
+pub const OPEN_TIMEOUT_MS: u64 = 20_000;
+
+/// Time for which a read waits without sources before the film is said to have none, in
+/// milliseconds. The read itself goes on waiting.
+pub const SOURCES_GONE_MS: u64 = 10_000;
+
+/// Bytes sent on a link to another viewer and not yet taken by its transport.
+pub const UNSENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Plaintext kept of each film for reads that overlap and seeks back, in segments.
+pub const PLAIN_SEGMENTS_MAX: usize = 6;
+
+/// Largest piece of plaintext in one output, in bytes.
+pub const PIECE_BYTES_MAX: usize = 256 * 1024;
+
+/// Sources in one [`FilmStats`](super::FilmStats).
+pub const STATS_SOURCES_MAX: usize = 256;
+
+/// Peers remembered as liars.
+pub const LIARS_MAX: usize = 4_096;
+
+/// Holders that are asked for a manifest after those who were asked first did not know it.
+pub const MORE_ASKERS_MAX: usize = 3;

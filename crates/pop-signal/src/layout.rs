@@ -22,18 +22,56 @@ impl<'a> Reader<'a> {
         if bytes.len() == expected_bytes { Ok(reader) } else { Err(reader.wrong_length()) }
     }
 
+    /// Read a message that has `expected_bytes` bytes and maybe more.
+    pub(crate) fn at_least(
+        message: &'static str,
+        bytes: &'a [u8],
+        expected_bytes: usize,
+    ) -> Result<Self, WireError> {
+        let reader = Self { message, expected_bytes, got_bytes: bytes.len(), rest: bytes };
+        if bytes.len() >= expected_bytes { Ok(reader) } else { Err(reader.wrong_length()) }
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Result<&'a [u8], WireError> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or_else(|| self.wrong_length())?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let (taken, rest) = self.rest.split_first_chunk().ok_or_else(|| self.wrong_length())?;
         self.rest = rest;
         Ok(*taken)
     }
 
+    pub(crate) fn u8(&mut self) -> Result<u8, WireError> {
+        self.array().map(|[byte]| byte)
+    }
+
     pub(crate) fn u16(&mut self) -> Result<u16, WireError> {
         self.array().map(u16::from_be_bytes)
     }
 
+    pub(crate) fn u32(&mut self) -> Result<u32, WireError> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, WireError> {
+        self.array().map(u64::from_be_bytes)
+    }
+
     pub(crate) fn peer(&mut self) -> Result<PeerId, WireError> {
         PeerId::from_public_key(&self.array::<33>()?)
+    }
+
+    /// Bytes that are left.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// What is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.rest
     }
 
     fn wrong_length(&self) -> WireError {

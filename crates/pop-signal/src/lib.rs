@@ -2,10 +2,22 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod address;
+pub mod envelope;
 mod fingerprint;
 pub mod handshake;
 mod layout;
 pub mod limits;
+mod link;
+pub mod message;
+mod primitives;
+mod seal;
+pub mod topic;
 
+pub use address::{Address, Rendezvous};
+pub use envelope::{Envelope, SessionId};
 pub use fingerprint::{DtlsFingerprint, FingerprintError};
 pub use handshake::Handshake;
+pub use link::{LinkId, Prefix};
+pub use message::RelayMessage;
+pub use seal::{SealKeypair, SealPublicKey};

@@ -90,7 +90,7 @@ class Pop:
             home = os.path.join(scratch, f"node{index}")
             os.makedirs(home)
             command = [node, "run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof",
-                       "--http-listen", "off", "--listen", "/ip4/127.0.0.1/tcp/0",
+                       "--http-listen", "off", "--web-listen", "off", "--listen", "/ip4/127.0.0.1/tcp/0",
                        "--diversity-exempt-loopback", "--data-dir", home]
             if first:
                 command.append(f"--bootstrap={first}")

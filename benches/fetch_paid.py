@@ -37,7 +37,7 @@ class Paid:
         checked([node, "init", "--data-dir", keeper])
         checked([node, "ledger", "create", "--json", "--data-dir", keeper])
         run = [node, "run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof",
-               "--http-listen", "off", "--listen", "/ip4/127.0.0.1/tcp/0",
+               "--http-listen", "off", "--web-listen", "off", "--listen", "/ip4/127.0.0.1/tcp/0",
                "--diversity-exempt-loopback"]
         self.keeper = self.start(run + ["--serve-ledger", "--price=0", "--price-max=0",
                                         "--quota-bytes=1kB", "--data-dir", keeper], keeper)

@@ -70,6 +70,7 @@ fn settings(home: PathBuf, bootstrap: Vec<libp2p::Multiaddr>) -> Settings {
     settings.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().expect("a constant address")];
     settings.bootstrap = bootstrap;
     settings.http_listen = None;
+    settings.web_listen = None;
     // All nodes share one address here, which a real network would not allow.
     settings.diversity_exempt_loopback = true;
     settings

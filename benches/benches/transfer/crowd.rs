@@ -101,7 +101,8 @@ fn start(home: &str, first: Option<Multiaddr>) -> Result<(Peer, Multiaddr), Erro
     let bootstrap = first.map(|address| format!("--bootstrap={address}"));
     let mut arguments =
         vec!["node", "run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof"];
-    arguments.extend(["--http-listen=off", "--listen=/ip4/127.0.0.1/tcp/0"]);
+    arguments.extend(["--http-listen=off", "--web-listen=off"]);
+    arguments.extend(["--listen=/ip4/127.0.0.1/tcp/0"]);
     arguments.extend(["--diversity-exempt-loopback", &data_dir]);
     arguments.extend(bootstrap.as_deref());
     let peer = Peer::start(crate::PEER, &arguments)?;

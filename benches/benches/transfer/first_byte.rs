@@ -98,6 +98,7 @@ pub(crate) fn settings(home: PathBuf, bootstrap: &[Multiaddr]) -> Settings {
     settings.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().expect("a constant address")];
     settings.bootstrap = bootstrap.to_vec();
     settings.http_listen = None;
+    settings.web_listen = None;
     settings.diversity_exempt_loopback = true;
     settings
 }

@@ -13,7 +13,7 @@ use pop_wire::{MasternodeRecord, PeerId, RequestId, Signed, Verified};
 use crate::ask::ask;
 use crate::clock;
 use crate::network::Network;
-use crate::transport;
+use crate::{transport, web};
 
 /// Masternodes kept in memory.
 const RECORDS_MAX: usize = 16_384;
@@ -98,10 +98,20 @@ impl Directory {
     }
 }
 
-/// Addresses of a record, in libp2p's form; what is no address is left out.
+/// Addresses of a record at which peers are dialled, in libp2p's form.
 pub(crate) fn addresses(record: &MasternodeRecord) -> Vec<Multiaddr> {
-    let parse = |bytes: &bytes::Bytes| Multiaddr::try_from(bytes.to_vec()).ok();
-    record.addresses.iter().filter_map(parse).collect()
+    dialable(&record.addresses)
+}
+
+/// Of addresses in their binary form, those at which peers are dialled. What is no address is left
+/// out.
+pub(crate) fn dialable(addresses: &[bytes::Bytes]) -> Vec<Multiaddr> {
+    parsed(addresses).filter(|address| !web::is_for_browsers(address)).collect()
+}
+
+/// Addresses in their binary form; what is no address is left out.
+pub(crate) fn parsed(addresses: &[bytes::Bytes]) -> impl Iterator<Item = Multiaddr> {
+    addresses.iter().filter_map(|bytes| Multiaddr::try_from(bytes.to_vec()).ok())
 }
 
 /// Ask the bootstrap peers, and whomever they name, for masternodes, until nobody names a new

@@ -28,6 +28,7 @@ use crate::money::Earnings;
 use crate::node::Node;
 use crate::status::Status;
 use crate::transport::Role;
+use crate::web::Entries;
 
 /// Start the HTTP gateway of `node`, if its settings have one.
 pub(crate) async fn start(node: &Node) -> Result<(), NodeError> {
@@ -62,12 +63,18 @@ fn own_routes(node: Node) -> Router {
     Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/earnings", get(earnings))
+        .route("/api/v1/web", get(entries))
         .route("/api/v1/demo", get(demo))
         .with_state(node)
 }
 
 async fn status(State(node): State<Node>) -> Json<Status> {
     Json(node.full_status().await)
+}
+
+/// Where a page begins that this node serves.
+async fn entries(State(node): State<Node>) -> Json<Entries> {
+    Json(Entries::of(&node))
 }
 
 /// What the node earned; a database is read, so not on a thread that serves.

@@ -11,7 +11,7 @@ use pop_wire::{
 };
 
 use crate::ask::ask;
-use crate::directory::addresses;
+use crate::directory::{addresses, dialable};
 use crate::node::Inner;
 
 /// Number of the only question on its link.
@@ -33,12 +33,7 @@ pub(crate) struct KnownHolder {
 
 impl From<&ProviderRecord> for KnownHolder {
     fn from(record: &ProviderRecord) -> Self {
-        let parse = |bytes: &bytes::Bytes| Multiaddr::try_from(bytes.to_vec()).ok();
-        Self {
-            peer: record.peer,
-            columns: record.columns,
-            addresses: record.addresses.iter().filter_map(parse).collect(),
-        }
+        Self { peer: record.peer, columns: record.columns, addresses: dialable(&record.addresses) }
     }
 }
 

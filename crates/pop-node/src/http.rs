@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET, HEAD /content/{id}?k=<key>` | the plaintext, with full range semantics; `filename=` names it, `download=1` saves it |
 //! | `GET /play/{id}#k=<key>` | a page that plays it; the key stays in the browser |
+//! | `GET /api/v1/web` | where browsers begin: masternodes, the ledger, a price |
 //! | `GET /` | this list, as JSON or as a page |
 //! | `GET /healthz` | 200 while the process answers |
 //! | `GET /readyz` | 200 once content can be served, else 503 |

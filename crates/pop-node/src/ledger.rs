@@ -26,7 +26,7 @@ pub(crate) use budget::Budgets;
 pub use client::LedgerClient;
 pub use error::{LedgerClientError, LedgerFileError};
 pub use files::{LedgerReport, create, verify};
-pub(crate) use protocol::{Behaviour, Frame, behaviour};
+pub(crate) use protocol::{Behaviour, Frame, LedgerCodec, behaviour};
 pub(crate) use service::LedgerService;
 
 use self::client::Way;

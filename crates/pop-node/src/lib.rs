@@ -36,6 +36,7 @@ pub mod tls;
 mod transport;
 mod upload;
 pub mod wallet;
+mod web;
 
 pub use error::NodeError;
 pub use node::Node;

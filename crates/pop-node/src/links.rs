@@ -1,10 +1,9 @@
-//! One exchange stream as two tasks and a queue each way: the same for serving and for asking.
+//! One byte stream as two tasks and a queue each way: the same for serving and for asking.
 
 use std::collections::VecDeque;
 
-use futures::AsyncReadExt as _;
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use pop_exchange::LinkId;
-use pop_exchange::libp2p::ExchangeStream;
 use pop_exchange::link::{LinkError, MessageReader, MessageWriter};
 use pop_wire::Message;
 use tokio::sync::mpsc;
@@ -60,7 +59,7 @@ impl Drop for LinkSender {
 pub(crate) fn spawn(
     (tasks, stop): (&TaskTracker, &CancellationToken),
     link: LinkId,
-    stream: ExchangeStream,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     (events, flushes): (mpsc::Sender<(LinkId, LinkEvent)>, Flushes),
 ) -> LinkSender {
     let (read_half, write_half) = stream.split();

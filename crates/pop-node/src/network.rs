@@ -15,6 +15,7 @@ use crate::error::NodeError;
 use crate::ledger::LedgerService;
 use crate::settings::Settings;
 use crate::transport::{self, Role};
+use crate::web;
 
 /// Commands that wait for the swarm's task.
 const COMMANDS_MAX: usize = 256;
@@ -101,7 +102,8 @@ impl Network {
                 })?;
             }
         }
-        settings.external.iter().for_each(|address| swarm.add_external_address(address.clone()));
+        let for_peers = settings.external.iter().filter(|address| !web::is_for_browsers(address));
+        for_peers.for_each(|address| swarm.add_external_address(address.clone()));
         let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
         let (events, event_queue) = mpsc::channel(EVENTS_MAX);
         let (listening_sender, listening) = watch::channel(Vec::new());

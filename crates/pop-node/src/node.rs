@@ -22,10 +22,11 @@ use crate::gateway;
 use crate::ledger::{self, LedgerClient};
 use crate::money::Money;
 use crate::network::{Network, NetworkEvent};
-use crate::serve::{Server, ServerEvent};
+use crate::serve::{Server, ServerEvent, Stream};
 use crate::settings::{Settings, SettingsError};
 use crate::stats::Stats;
 use crate::transport::Role;
+use crate::web::{self, WebListener};
 
 /// Time that a shutdown waits for what is under way.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,6 +71,8 @@ pub(crate) struct Inner {
     /// What the demo's page shows, if this node is in a demo.
     pub(crate) demo: watch::Sender<Option<serde_json::Value>>,
     http: watch::Sender<Option<SocketAddr>>,
+    /// Where browsers reach this node, if they do.
+    pub(crate) web: Option<SocketAddr>,
 }
 
 impl Node {
@@ -117,7 +120,12 @@ impl Node {
             return Err(SettingsError::Unusable { key, message }.into());
         }
         let service = ledger.service();
-        let (network, events) = Network::start(&keypair, role, &settings, service, running)?;
+        let web = match settings.web_listen.filter(|_| role == Role::Masternode) {
+            Some(address) => Some(WebListener::bind(address).await?),
+            None => None,
+        };
+        let desk = service.clone();
+        let (network, events) = Network::start(&keypair, role, &settings, desk, running)?;
         let ledger = ledger.client(&network, &settings.data_dir, &stats);
         let pays = settings.price_max != Amount::ZERO;
         let sells = store.is_some() && settings.price != Amount::ZERO;
@@ -154,10 +162,14 @@ impl Node {
             own_record: watch::Sender::new(None),
             demo: watch::Sender::new(None),
             http: watch::Sender::new(None),
+            web: web.as_ref().map(WebListener::address),
             settings,
         });
         let server = serving.as_ref().map(|(server, _)| server.clone());
         let server_events = serving.map(|(_, events)| events);
+        if let (Some(web), Some(server)) = (web, &server) {
+            web.start(&inner, server.clone(), service);
+        }
         inner.meet_bootstrap_peers().await;
         inner.spawn(run(Arc::clone(&inner), server.clone(), events, server_events));
         inner.spawn(crawl_now_and_then(Arc::clone(&inner), server));
@@ -178,6 +190,14 @@ impl Node {
         let peer = crate::transport::to_libp2p(&self.peer_id());
         let listening = self.inner.network.listening().borrow().clone();
         listening.into_iter().filter_map(|address| address.with_p2p(peer).ok()).collect()
+    }
+
+    /// Where browsers reach this node, each with its peer id.
+    #[must_use]
+    pub fn web_addresses(&self) -> Vec<Multiaddr> {
+        let peer = crate::transport::to_libp2p(&self.peer_id());
+        let addresses = self.inner.addresses_for_browsers();
+        addresses.into_iter().filter_map(|address| address.with_p2p(peer).ok()).collect()
     }
 
     /// Where the HTTP gateway listens, if there is one.
@@ -281,6 +301,13 @@ impl Inner {
         self.tasks.spawn(async move { stop.run_until_cancelled(work).await });
     }
 
+    /// Where browsers reach this node.
+    pub(crate) fn addresses_for_browsers(&self) -> Vec<Multiaddr> {
+        let listening = self.network.listening();
+        let listening = listening.borrow();
+        self.web.map(|bound| web::announced(bound, &listening)).unwrap_or_default()
+    }
+
     /// Tell the DHT whom to start with.
     async fn meet_bootstrap_peers(&self) {
         for address in &self.settings.bootstrap {
@@ -315,7 +342,9 @@ async fn run(
         tokio::select! {
             event = events.recv() => match event {
                 Some(NetworkEvent::Inbound { peer, address, stream }) => match &server {
-                    Some(server) => server.serve((peer, address), stream).await,
+                    Some(server) => {
+                        server.serve((peer, address), Stream::Libp2p(stream)).await;
+                    }
                     None => drop(stream),
                 },
                 Some(NetworkEvent::RenewalDue(subject)) => announcer.renew(subject).await,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{AsyncRead, AsyncWrite};
 use libp2p::Multiaddr;
 use pop_exchange::libp2p::ExchangeStream;
 use pop_exchange::provider::{Event, Input, Output, Provider, ProviderConfig};
@@ -39,10 +40,33 @@ pub(crate) struct Server {
 
 #[derive(Debug)]
 enum Request {
-    Serve { peer: PeerId, address: Option<Multiaddr>, stream: ExchangeStream },
+    Serve { peer: PeerId, address: Option<Multiaddr>, stream: Stream },
     Introduce(Introduction),
     Name(Vec<Signed<MasternodeRecord>>),
 }
+
+/// A stream to serve a peer on. Those of libp2p keep their type, so that the most of the bytes
+/// goes through no table of functions.
+pub(crate) enum Stream {
+    /// Of a masternode, a publisher or a player that speaks libp2p.
+    Libp2p(ExchangeStream),
+    /// Of a browser.
+    Web(Box<dyn ByteStream>),
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Libp2p(_) => "Libp2p",
+            Self::Web(_) => "Web",
+        })
+    }
+}
+
+/// Anything that reads and writes bytes.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// What the node wants to hear of.
 #[derive(Debug)]
@@ -105,11 +129,7 @@ impl Server {
     }
 
     /// Serve a peer on a stream that it opened.
-    pub(crate) async fn serve(
-        &self,
-        (peer, address): (PeerId, Option<Multiaddr>),
-        stream: ExchangeStream,
-    ) {
+    pub(crate) async fn serve(&self, (peer, address): (PeerId, Option<Multiaddr>), stream: Stream) {
         self.send(Request::Serve { peer, address, stream }).await;
     }
 
@@ -184,7 +204,11 @@ impl Driver {
                 let link = LinkId(self.next_link);
                 self.next_link += 1;
                 let (running, events) = ((&self.tasks, &self.stop), self.link_events.clone());
-                let sender = links::spawn(running, link, stream, (events, Flushes::Told));
+                let events = (events, Flushes::Told);
+                let sender = match stream {
+                    Stream::Libp2p(stream) => links::spawn(running, link, stream, events),
+                    Stream::Web(stream) => links::spawn(running, link, stream, events),
+                };
                 self.links.insert(link, (peer, sender));
                 if let Some(till) = &mut self.till {
                     till.link_up(link, peer, money::prefix_of(address.as_ref()));

@@ -17,7 +17,7 @@ use libp2p::Multiaddr;
 use pop_wire::{Amount, WalletAddress};
 
 pub use layer::Layer;
-pub use value::{ByteSize, HttpListen, LogFormat};
+pub use value::{ByteSize, ListenAddress, LogFormat};
 
 /// All settings of one node, resolved. `Settings::default()` is what a node runs with when nobody
 /// says anything.
@@ -40,6 +40,9 @@ pub struct Settings {
     pub http_hosts: Vec<String>,
     /// HTTP connections open at once; further ones wait in the listen queue. Default: 512.
     pub http_connections_max: u32,
+    /// Where a masternode takes browsers' links, `None` for nowhere. Default: port 4782 of every
+    /// address of IPv4: a node is of use to browsers unless its operator says otherwise.
+    pub web_listen: Option<SocketAddr>,
     /// Bytes of columns this node will keep. Default: 10 GiB.
     pub quota_bytes: u64,
     /// Wallet that owns this node and its collateral, if it is not the node's own.
@@ -180,6 +183,7 @@ impl Default for Settings {
             http_listen: Some(SocketAddr::from(([127, 0, 0, 1], 4780))),
             http_hosts: Vec::new(),
             http_connections_max: 512,
+            web_listen: Some(SocketAddr::from(([0, 0, 0, 0], 4782))),
             quota_bytes: 10 << 30,
             operator: None,
             ledger: None,

@@ -50,7 +50,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
         "data_dir = '/data'\nlisten = ['/ip4/127.0.0.1/tcp/1', '/ip6/::1/tcp/2']\n\
          external = ['/dns4/node.example/tcp/1']\nbootstrap = ['{bootstrap}']\n\
          http_listen = 'off'\nhttp_hosts = ['a.example', 'b.example']\n\
-         http_connections_max = 7\nquota_bytes = '2 TB'\noperator = '{operator}'\nlinks_max = 8\n\
+         web_listen = 'off'\nhttp_connections_max = 7\nquota_bytes = '2 TB'\noperator = '{operator}'\nlinks_max = 8\n\
          serve_bytes_max = '1 GiB'\nlink_credit_bytes = 1_000_000\n\
          fetch_bytes_max = '2 GiB'\n\
          price = '1.5'\nprice_max = '2 POP'\nunredeemed_max = '3'\nredeem_interval_s = 4\n\
@@ -64,6 +64,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
         ("POP_EXTERNAL", "/dns4/node.example/tcp/1"),
         ("POP_BOOTSTRAP", &bootstrap),
         ("POP_HTTP_LISTEN", "off"),
+        ("POP_WEB_LISTEN", "off"),
         ("POP_HTTP_HOSTS", "a.example,b.example"),
         ("POP_HTTP_CONNECTIONS_MAX", "7"),
         ("POP_QUOTA_BYTES", "2TB"),
@@ -94,6 +95,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
         "--external=/dns4/node.example/tcp/1",
         &format!("--bootstrap={bootstrap}"),
         "--http-listen=off",
+        "--web-listen=off",
         "--http-hosts=a.example,b.example",
         "--http-connections-max=7",
         "--quota-bytes=2TB",
@@ -135,6 +137,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
     let settings = from_flags.settings;
     assert_eq!(settings.listen.len(), 2);
     assert_eq!(settings.http_listen, None);
+    assert_eq!(settings.web_listen, None);
     assert_eq!(settings.quota_bytes, 2_000_000_000_000);
     assert_eq!(settings.log_format, LogFormat::Json);
     assert!(settings.operator.is_some() && settings.diversity_exempt_loopback);

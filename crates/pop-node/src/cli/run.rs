@@ -58,13 +58,15 @@ impl Run {
 fn tell(node: &Node, as_json: bool) {
     let addresses: Vec<String> = node.addresses().iter().map(ToString::to_string).collect();
     let http = node.http_address().map(|address| address.to_string());
+    let web: Vec<String> = node.web_addresses().iter().map(ToString::to_string).collect();
     if as_json {
         let peer = node.peer_id().to_string();
-        output::json(&json!({ "peer": peer, "addresses": addresses, "http": http }));
+        output::json(&json!({ "peer": peer, "addresses": addresses, "http": http, "web": web }));
         return;
     }
     println!("masternode {}", node.peer_id());
     addresses.iter().for_each(|address| println!("  listens on {address}"));
+    web.iter().for_each(|address| println!("  browsers   {address}"));
     if let Some(http) = http {
         println!("  gateway    http://{http}");
     }

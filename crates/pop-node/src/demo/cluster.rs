@@ -47,7 +47,8 @@ pub(super) async fn start(
     let mut command = Command::new(program);
     command
         .args(["run", "--json", "--exit-on-stdin-eof", "--http-listen", "127.0.0.1:0"])
-        .args(["--listen", "/ip4/127.0.0.1/tcp/0", "--diversity-exempt-loopback"])
+        .args(["--listen", "/ip4/127.0.0.1/tcp/0", "--web-listen", "127.0.0.1:0"])
+        .arg("--diversity-exempt-loopback")
         .arg(format!("--quota-bytes={quota_bytes}"))
         .args(["--redeem-interval-s=1"])
         .arg("--data-dir")

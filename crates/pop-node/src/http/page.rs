@@ -24,6 +24,11 @@ const ROUTES: &[Route] = &[
         about: "the content, with ranges; filename= names it, download=1 saves it",
     },
     Route { methods: READ, path: "/play/{id}#k={key}", about: "a page that plays it" },
+    Route {
+        methods: READ,
+        path: "/api/v1/web",
+        about: "masternodes that browsers reach, the ledger, a price",
+    },
     Route { methods: READ, path: "/healthz", about: "whether the process answers" },
     Route { methods: READ, path: "/readyz", about: "whether content can be served" },
     Route { methods: READ, path: "/metrics", about: "OpenMetrics text" },

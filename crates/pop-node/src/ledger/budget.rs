@@ -3,16 +3,22 @@
 use std::collections::BTreeMap;
 
 use pop_incentive::limits::{LEDGER_PEER_BURST, LEDGER_PEER_UNITS_PER_S, LEDGER_UNIT_BYTES};
-use pop_wire::{Instant, PeerId};
+use pop_wire::Instant;
 
-/// Peers with a budget that is not full. One that is full is not worth remembering.
+/// Those with a budget that is not full. One that is full is not worth remembering.
 const PEERS_MAX: usize = 4096;
 
-/// A token bucket per peer. A request may take a bucket below zero, or no request could be greater
+/// A token bucket for each of those who ask, by whatever they are told apart. A request may take a bucket below zero, or no request could be greater
 /// than a bucket; the next one waits until it is above again.
-#[derive(Debug, Default)]
-pub(crate) struct Budgets {
-    spent: BTreeMap<PeerId, Spent>,
+#[derive(Debug)]
+pub(crate) struct Budgets<K> {
+    spent: BTreeMap<K, Spent>,
+}
+
+impl<K> Default for Budgets<K> {
+    fn default() -> Self {
+        Self { spent: BTreeMap::new() }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +34,9 @@ impl Spent {
     }
 }
 
-impl Budgets {
-    /// Whether a peer may ask a request of so many bytes now. It is charged if it may.
-    pub(crate) fn take(&mut self, now: Instant, peer: PeerId, request_bytes: usize) -> bool {
+impl<K: Ord + Copy> Budgets<K> {
+    /// Whether `peer` may ask a request of so many bytes now. It is charged if it may.
+    pub(crate) fn take(&mut self, now: Instant, peer: K, request_bytes: usize) -> bool {
         let spent = self.spent.get(&peer).map_or(0, |spent| spent.now(now));
         // spec/incentive.md §12.14: a peer whose budget is used up MUST get "busy".
         if spent >= LEDGER_PEER_BURST {
@@ -51,7 +57,7 @@ impl Budgets {
 
 #[cfg(test)]
 mod tests {
-    use pop_wire::Keypair;
+    use pop_wire::{Keypair, PeerId};
 
     use super::*;
 

@@ -31,8 +31,7 @@ pub(crate) fn behaviour(serves: bool) -> Behaviour {
     let config = request_response::Config::default()
         .with_request_timeout(REQUEST_TIMEOUT)
         .with_max_concurrent_streams(LEDGER_STREAMS_MAX);
-    let incoming = Arc::new(Semaphore::new(LEDGER_INCOMING_BYTES_MAX));
-    Behaviour::with_codec(LedgerCodec { incoming }, [(PROTOCOL, support)], config)
+    Behaviour::with_codec(LedgerCodec::new(), [(PROTOCOL, support)], config)
 }
 
 /// The bytes of a request, and what they take of the memory that requests may hold.
@@ -61,14 +60,42 @@ pub(crate) struct LedgerCodec {
 }
 
 impl LedgerCodec {
-    /// Read a frame of at most `max` bytes. Memory is taken as bytes come, never ahead of them but
-    /// for one piece.
-    async fn read<T>(&self, io: &mut T, max: usize, counted: bool) -> io::Result<Frame>
+    /// A codec whose requests share [`LEDGER_INCOMING_BYTES_MAX`] with those of its clones.
+    pub(crate) fn new() -> Self {
+        Self { incoming: Arc::new(Semaphore::new(LEDGER_INCOMING_BYTES_MAX)) }
+    }
+
+    /// Wait for the first byte of a frame.
+    pub(crate) async fn first_byte<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<u8> {
+        let mut first = [0];
+        io.read_exact(&mut first).await?;
+        Ok(first[0])
+    }
+
+    /// Read what follows the first byte of a request.
+    pub(crate) async fn rest_of_request<T>(&self, first: u8, io: &mut T) -> io::Result<Frame>
     where
         T: AsyncRead + Unpin + Send,
     {
-        let mut length = [0; 4];
-        io.read_exact(&mut length).await?;
+        self.read(first, io, LEDGER_REQUEST_BYTES_MAX, true).await
+    }
+
+    /// Write a reply.
+    pub(crate) async fn write_reply<T>(io: &mut T, reply: &[u8]) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        write(io, reply).await
+    }
+
+    /// Read what follows the first byte of a frame of at most `max` bytes. Memory is taken as bytes come, never ahead of them but
+    /// for one piece.
+    async fn read<T>(&self, first: u8, io: &mut T, max: usize, counted: bool) -> io::Result<Frame>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        let mut length = [first, 0, 0, 0];
+        io.read_exact(&mut length[1..]).await?;
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         // spec/incentive.md §12.12: a length over the limit MUST be refused before it is read.
         if length > max {
@@ -116,7 +143,8 @@ impl Codec for LedgerCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        self.read(io, LEDGER_REQUEST_BYTES_MAX, true).await
+        let first = Self::first_byte(io).await?;
+        self.rest_of_request(first, io).await
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
@@ -124,7 +152,8 @@ impl Codec for LedgerCodec {
         T: AsyncRead + Unpin + Send,
     {
         // From the node that the operator chose, and one for each request of ours.
-        self.read(io, LEDGER_REPLY_BYTES_MAX, false).await.map(|frame| frame.bytes)
+        let first = Self::first_byte(io).await?;
+        self.read(first, io, LEDGER_REPLY_BYTES_MAX, false).await.map(|frame| frame.bytes)
     }
 
     async fn write_request<T>(

@@ -23,7 +23,7 @@ type Reply = oneshot::Sender<Result<Vec<u8>, Unreachable>>;
 /// Requests of peers that wait for the ledger, and ours that wait for a peer.
 pub(super) struct LedgerDesk {
     service: Option<LedgerService>,
-    budgets: Budgets,
+    budgets: Budgets<PeerId>,
     clock: Clock,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
     asked: HashMap<OutboundRequestId, (PeerId, Reply)>,

@@ -1,9 +1,11 @@
 //! What this node says of itself in the DHT and in its hello, signed anew when it changes.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use libp2p::Multiaddr;
 use pop_dht::Subject;
 use pop_exchange::Introduction;
 use pop_wire::limits::ADDRESSES_MAX;
@@ -13,6 +15,7 @@ use super::Inner;
 use crate::clock;
 use crate::serve::Server;
 use crate::transport::{self, Role};
+use crate::web;
 
 /// Life of our records, in seconds: half the longest that the format allows, so that a node that
 /// is gone is forgotten within a day.
@@ -111,11 +114,26 @@ impl Announcer {
         (issued_at, issued_at.after_s(RECORD_LIFE_S))
     }
 
-    /// External addresses first, then those we listen on.
+    /// External addresses first, then those we listen on: one IP address after the other, so that
+    /// what is cut off are further ways to a node that is reached already.
     fn addresses(&self) -> Vec<Bytes> {
-        let listening = self.inner.network.listening();
-        let listening = listening.borrow();
-        let all = self.inner.settings.external.iter().chain(listening.iter());
+        let listening = self.inner.network.listening().borrow().clone();
+        if listening.is_empty() {
+            return Vec::new();
+        }
+        let mut own: Vec<Multiaddr> = listening;
+        let mut places: Vec<Option<IpAddr>> = Vec::new();
+        own.extend(self.inner.addresses_for_browsers());
+        for place in own.iter().map(web::ip_of) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        // A machine reaches itself, which nobody else does there.
+        let is_loopback = |place: &Option<IpAddr>| place.is_some_and(|ip| ip.is_loopback());
+        places.sort_by_key(is_loopback);
+        own.sort_by_key(|address| places.iter().position(|place| *place == web::ip_of(address)));
+        let all = self.inner.settings.external.iter().chain(&own);
         all.take(ADDRESSES_MAX).map(|address| address.to_vec().into()).collect()
     }
 }

@@ -9,7 +9,7 @@ use pop_wire::{Amount, WalletAddress};
 use serde::Deserialize;
 use toml::de::DeTable;
 
-use super::value::{self, ByteSize, HttpListen, LogFormat};
+use super::value::{self, ByteSize, ListenAddress, LogFormat};
 use super::{Origin, Resolved, SettingsError};
 
 /// The settings that one source gives. It is also the group of flags that the command line takes.
@@ -32,13 +32,17 @@ pub struct Layer {
     /// Address of the HTTP gateway, or `off`
     #[arg(long, value_name = "ADDRESS")]
     #[serde(deserialize_with = "value::text")]
-    pub http_listen: Option<HttpListen>,
+    pub http_listen: Option<ListenAddress>,
     /// Further host names of the HTTP gateway
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub http_hosts: Option<Vec<String>>,
     /// HTTP connections open at once
     #[arg(long, value_name = "COUNT")]
     pub http_connections_max: Option<u32>,
+    /// Address for browsers' links, or `off`
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(deserialize_with = "value::text")]
+    pub web_listen: Option<ListenAddress>,
     /// Bytes of columns to keep, such as 500GB
     #[arg(long, value_name = "SIZE")]
     pub quota_bytes: Option<ByteSize>,
@@ -136,6 +140,7 @@ impl Layer {
         "serve_bytes_max",
         "serve_ledger",
         "unredeemed_max",
+        "web_listen",
     ];
 
     /// Reads a settings file's text; `path` is for the messages.
@@ -181,6 +186,7 @@ impl Layer {
             http_listen: variables.one("POP_HTTP_LISTEN")?,
             http_hosts: variables.list("POP_HTTP_HOSTS")?,
             http_connections_max: variables.one("POP_HTTP_CONNECTIONS_MAX")?,
+            web_listen: variables.one("POP_WEB_LISTEN")?,
             quota_bytes: variables.one("POP_QUOTA_BYTES")?,
             operator: variables.one("POP_OPERATOR")?,
             ledger: variables.one("POP_LEDGER")?,
@@ -224,6 +230,8 @@ impl Layer {
             "http_connections_max",
             set(&self.http_connections_max, &mut settings.http_connections_max),
         );
+        let web_listen = self.web_listen.map(|listen| listen.0);
+        put("web_listen", set(&web_listen, &mut settings.web_listen));
         let quota_bytes = self.quota_bytes.map(|size| size.0);
         put("quota_bytes", set(&quota_bytes, &mut settings.quota_bytes));
         put("operator", set(&self.operator.map(Some), &mut settings.operator));

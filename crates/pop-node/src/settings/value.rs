@@ -20,7 +20,7 @@ pub enum LogFormat {
 
 /// An address to listen on, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HttpListen(pub Option<SocketAddr>);
+pub struct ListenAddress(pub Option<SocketAddr>);
 
 const UNITS: [(&str, u64); 9] = [
     ("", 1),
@@ -87,7 +87,7 @@ impl FromStr for LogFormat {
     }
 }
 
-impl FromStr for HttpListen {
+impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

@@ -16,6 +16,7 @@ fn settings(home: std::path::PathBuf, bootstrap: &[libp2p::Multiaddr]) -> Settin
     settings.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
     settings.bootstrap = bootstrap.to_vec();
     settings.http_listen = None;
+    settings.web_listen = None;
     settings.diversity_exempt_loopback = true;
     settings
 }

@@ -24,8 +24,8 @@ fn a_node_ends_when_its_standard_input_closes() {
         "--init",
         "--no-stake",
         "--exit-on-stdin-eof",
-        "--http-listen",
-        "off",
+        "--http-listen=off",
+        "--web-listen=off",
         "--data-dir",
     ]);
     command.arg(home.path()).args(["--listen", "/ip4/127.0.0.1/tcp/0"]);
@@ -119,8 +119,8 @@ fn two_nodes_do_not_share_a_home() {
         "run",
         "--no-stake",
         "--json",
-        "--http-listen",
-        "off",
+        "--http-listen=off",
+        "--web-listen=off",
         "--listen",
         "/ip4/127.0.0.1/tcp/0",
     ]);

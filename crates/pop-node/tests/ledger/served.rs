@@ -19,6 +19,7 @@ fn settings(home: &Path) -> Settings {
     settings.data_dir = home.to_path_buf();
     settings.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
     settings.http_listen = None;
+    settings.web_listen = None;
     settings.diversity_exempt_loopback = true;
     settings
 }

@@ -123,7 +123,9 @@ impl Home {
     pub(crate) fn serve(&self, arguments: &[&str]) -> Result<Running, Outcome> {
         let mut command = self.command(&["run", "--exit-on-stdin-eof"]);
         command.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--http-listen", "127.0.0.1:0"]);
-        command.arg("--diversity-exempt-loopback").args(arguments);
+        command
+            .args(["--web-listen", "127.0.0.1:0", "--diversity-exempt-loopback"])
+            .args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();

@@ -142,7 +142,7 @@ impl Masternode {
         command
             .args(["run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof"])
             .args(["--listen", listen, "--http-listen", "127.0.0.1:0"])
-            .arg("--diversity-exempt-loopback")
+            .args(["--web-listen", "127.0.0.1:0", "--diversity-exempt-loopback"])
             .args(&self.peculiarity.arguments)
             .arg("--data-dir")
             .arg(&self.home);

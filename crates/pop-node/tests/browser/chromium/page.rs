@@ -1,0 +1,125 @@
+//! One tab, as a person and a script see it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use super::pipe::{Pipe, Target, exception};
+use crate::support::wait_for;
+
+/// An open tab.
+pub(crate) struct Page {
+    pub(super) pipe: Arc<Pipe>,
+    pub(super) target: Target,
+}
+
+impl Page {
+    /// The value of an expression; of a promise, what it resolves to. It runs as if the user had
+    /// clicked.
+    #[track_caller]
+    pub(crate) fn eval(&self, expression: &str) -> Value {
+        self.try_eval(expression).unwrap_or_else(|error| panic!("{expression}\n{error}"))
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    ///
+    /// What it threw, or that the page is being replaced.
+    pub(crate) fn try_eval(&self, expression: &str) -> Result<Value, String> {
+        evaluate(&self.pipe, &self.target.session, expression)
+    }
+
+    /// Evaluate until it is neither null, false nor an empty text. It may run while the page is
+    /// replaced; what it throws otherwise fails the test.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &str, expression: &str) -> Value {
+        wait_for(what, || match self.try_eval(expression) {
+            Ok(Value::Null | Value::Bool(false)) => None,
+            Ok(value) => (value != "").then_some(value),
+            Err(error) if is_being_replaced(&error) => None,
+            Err(error) => panic!("{what}: {expression}\n{error}"),
+        })
+    }
+
+    fn workers(&self) -> Vec<Target> {
+        let mut targets = self.pipe.targets();
+        targets.retain(|target| target.parent == self.target.session);
+        targets
+    }
+
+    #[track_caller]
+    fn call(&self, method: &str, parameters: Value) -> Value {
+        let answer = self.pipe.call(&self.target.session, method, parameters);
+        answer.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Go elsewhere in the same tab, and wait until the new page is loaded.
+    #[track_caller]
+    pub(crate) fn goto(&self, url: &str) {
+        let answer = self.call("Page.navigate", json!({ "url": url }));
+        assert!(answer.get("errorText").is_none(), "{url}: {answer}");
+        self.wait_until_loaded();
+    }
+
+    #[track_caller]
+    pub(super) fn wait_until_loaded(&self) {
+        self.wait(
+            "the page is loaded",
+            "location.href !== 'about:blank' && document.readyState === 'complete'",
+        );
+    }
+
+    /// What the page and its workers printed, and exceptions that nobody caught.
+    pub(crate) fn console(&self) -> Vec<String> {
+        let mut sessions: Vec<_> = self.workers().into_iter().map(|it| it.session).collect();
+        sessions.push(self.target.session.clone());
+        self.pipe.console(|session| sessions.iter().any(|it| it == session))
+    }
+
+    /// What is to be seen, as a PNG file beside the tests' binaries.
+    pub(crate) fn screenshot(&self, name: &str) -> Option<PathBuf> {
+        let picture = json!({ "format": "png" });
+        let answer =
+            self.pipe.call(&self.target.session, "Page.captureScreenshot", picture).ok()?;
+        let bytes = BASE64.decode(answer["data"].as_str()?.as_bytes()).ok()?;
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
+        std::fs::write(&path, bytes).ok()?;
+        Some(path)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        eprintln!("the console of {}:", self.target.url);
+        self.console().iter().for_each(|line| eprintln!("  {line}"));
+        let test = std::thread::current().name().unwrap_or("test").replace("::", "-");
+        let id: String = self.target.id.chars().take(6).collect();
+        if let Some(path) = self.screenshot(&format!("{test}-{id}")) {
+            eprintln!("it looked like {}", path.display());
+        }
+    }
+}
+
+fn evaluate(pipe: &Pipe, session: &str, expression: &str) -> Result<Value, String> {
+    let parameters = json!({
+        "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true,
+    });
+    let mut answer = pipe.call(session, "Runtime.evaluate", parameters)?;
+    match answer.get("exceptionDetails") {
+        Some(_) => Err(exception(&answer)),
+        None => Ok(answer["result"]["value"].take()),
+    }
+}
+
+/// What the browser answers to a script whose page goes away under it.
+fn is_being_replaced(error: &str) -> bool {
+    ["context was destroyed", "Cannot find", "navigated or closed"]
+        .iter()
+        .any(|it| error.contains(it))
+}

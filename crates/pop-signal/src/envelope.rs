@@ -217,6 +217,11 @@ impl Envelope {
         Ok((sender, letter))
     }
 
+    /// The same in memory of its own: a slice of what was read keeps all of that alive.
+    pub(crate) fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The 32 bytes after the version.
     pub(crate) fn header(&self, version: u8) -> Result<&[u8; 32], EnvelopeError> {
         let got = self.0[0];

@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod address;
+mod entropy;
 pub mod envelope;
 mod fingerprint;
 pub mod handshake;
@@ -11,6 +12,7 @@ pub mod limits;
 mod link;
 pub mod message;
 mod primitives;
+pub mod relay;
 mod seal;
 pub mod topic;
 

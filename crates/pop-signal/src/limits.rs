@@ -61,3 +61,121 @@ pub const SDP_BYTES_MAX: usize = 15 * 1024;
 
 /// Longest wait that a relay asks of a client, in milliseconds (§6).
 pub const RETRY_AFTER_MS_MAX: u32 = 60_000;
+
+/// Masternodes that a relay knows (§6).
+pub const MASTERNODES_MAX: usize = 2_048;
+
+/// Time for which a rendezvous stays attached, in milliseconds (§6).
+pub const ATTACHMENT_MS: u64 = 180_000;
+
+/// Letters of one session, each way (§5).
+pub const SESSION_LETTERS_MAX: u32 = 64;
+
+/// Bytes of one session, each way, as envelopes or as frames (§5).
+pub const SESSION_BYTES_MAX: usize = 128 * 1024;
+
+/// Time for which a join holds, in milliseconds (§6).
+pub const JOIN_MS: u64 = 90_000;
+
+/// Time for which a count of another relay holds, in milliseconds (§6).
+pub const REPORT_MS: u64 = 150_000;
+
+/// Time between two counts for the same home, in milliseconds (§6).
+pub const REPORT_PAUSE_MS: u64 = 10_000;
+
+/// Members that a relay is believed to have (§6).
+pub const MEMBERS_PER_REPORT_MAX: u32 = 64;
+
+/// Time in which another relay must be reached, in milliseconds (§6).
+pub const DIAL_TIMEOUT_MS: u64 = 5_000;
+
+/// Time after which a link to another relay that nobody uses is closed, in milliseconds (§6).
+pub const RELAY_IDLE_MS: u64 = 300_000;
+
+/// Time after which a client that waits for nothing and says nothing is closed, in milliseconds
+/// (§6).
+pub const CLIENT_IDLE_MS: u64 = 120_000;
+
+/// Links to one other relay (§6).
+pub const LINKS_PER_RELAY_MAX: usize = 2;
+
+/// Messages over the rate, less those below it, after which a client is closed (§6).
+pub const REFUSALS_MAX: u32 = 256;
+
+/// Time between two refusals that one client is told, in milliseconds (§6).
+pub const REFUSAL_PAUSE_MS: u64 = 1_000;
+
+/// Time between two looks at what has run out, in milliseconds (§6).
+pub const SWEEP_MS: u64 = 1_000;
+
+/// Links of clients (§6).
+pub const CLIENTS_MAX: usize = 8_192;
+
+/// Links of clients from one prefix (§6).
+pub const CLIENTS_PER_PREFIX_MAX: usize = 32;
+
+/// Rendezvous attached at one relay (§6).
+pub const RENDEZVOUS_MAX: usize = 65_536;
+
+/// Rendezvous attached by one client (§6).
+pub const RENDEZVOUS_PER_CLIENT_MAX: usize = 32;
+
+/// Topics with a member, here or elsewhere (§6).
+pub const TOPICS_MAX: usize = 16_384;
+
+/// Topics joined by one client (§6): two contents around the change of an epoch, and as much again.
+pub const TOPICS_PER_CLIENT_MAX: usize = 8;
+
+/// Counts of one other relay (§6).
+pub const REPORTS_PER_RELAY_MAX: usize = 2_048;
+
+/// Links to other relays (§6).
+pub const RELAYS_MAX: usize = 256;
+
+/// Prefixes whose rate is remembered (§6).
+pub const PREFIXES_MAX: usize = 65_536;
+
+/// Relays that are being dialled at once (§6).
+pub const DIALS_MAX: usize = 64;
+
+/// Bytes of frames that wait for relays being dialled (§6).
+pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of frames that the shell has not taken yet (§6).
+pub const OUTPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Messages that clients behind one prefix may send at once (§6).
+pub const PREFIX_MESSAGES_BURST: u64 = 256;
+
+/// Messages a second that clients behind one prefix may send (§6).
+pub const PREFIX_MESSAGES_PER_S: u64 = 32;
+
+/// Bytes that clients behind one prefix may send at once (§6).
+pub const PREFIX_BYTES_BURST: u64 = 1024 * 1024;
+
+/// Bytes a second that clients behind one prefix may send (§6).
+pub const PREFIX_BYTES_PER_S: u64 = 64 * 1024;
+
+/// Messages that one relay may send at once (§6).
+pub const RELAY_MESSAGES_BURST: u64 = 4_096;
+
+/// Messages a second that one relay may send (§6).
+pub const RELAY_MESSAGES_PER_S: u64 = 512;
+
+/// Bytes that one relay may send at once (§6).
+pub const RELAY_BYTES_BURST: u64 = 8 * 1024 * 1024;
+
+/// Bytes a second that one relay may send (§6).
+pub const RELAY_BYTES_PER_S: u64 = 1024 * 1024;
+
+/// Messages that all clients may send at once (§6).
+pub const TOTAL_MESSAGES_BURST: u64 = 16_384;
+
+/// Messages a second that all clients may send (§6).
+pub const TOTAL_MESSAGES_PER_S: u64 = 4_096;
+
+/// Bytes that all clients may send at once (§6).
+pub const TOTAL_BYTES_BURST: u64 = 32 * 1024 * 1024;
+
+/// Bytes a second that all clients may send (§6).
+pub const TOTAL_BYTES_PER_S: u64 = 8 * 1024 * 1024;

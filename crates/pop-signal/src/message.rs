@@ -263,6 +263,18 @@ impl RelayMessage {
         }
     }
 
+    /// The same, its envelope in memory of its own.
+    pub(crate) fn detached(mut self) -> Self {
+        if let Self::Send { envelope, .. }
+        | Self::Announce { envelope, .. }
+        | Self::Deliver { envelope, .. }
+        | Self::Forward { envelope, .. } = &mut self
+        {
+            *envelope = envelope.detached();
+        }
+        self
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Attach { rendezvous, attachment } => {

@@ -102,7 +102,7 @@ fn messages(sample: &Sample) -> Result<Vec<Message>, Failure> {
             payload: shard.payload.clone(),
         }),
         Message::Refusal(Refusal { id, reason: RefusalReason::Busy, retry_after_ms: 500 }),
-        Message::Cancel(Cancel { id, received_bytes: 64 }),
+        Message::Cancel(Cancel { id }),
         Message::GetManifest(GetManifest { id, content }),
         Message::ManifestReply(ManifestReply { id, manifest: manifest.clone() }),
         Message::GetHoldings(GetHoldings { id, content }),

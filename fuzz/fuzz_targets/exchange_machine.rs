@@ -149,7 +149,7 @@ enum Forged {
     GetShard { id: u8, other_content: bool, segment: u8, column: u8, deadline_ms: u32 },
     Shard { id: u8, segment: u8, column: u8, flip: Option<u8>, pad: u16 },
     Refusal { id: u8, reason: u8, retry_after_ms: u32 },
-    Cancel { id: u8, received_bytes: u64 },
+    Cancel { id: u8 },
     GetManifest { id: u8, other_content: bool },
     ManifestReply { id: u8 },
     GetHoldings { id: u8 },
@@ -241,9 +241,7 @@ fn forge(sample: &Sample, message: &Forged) -> Message {
         Forged::Refusal { id: number, reason: code, retry_after_ms } => {
             Message::Refusal(Refusal { id: id(number), reason: reason(code), retry_after_ms })
         }
-        Forged::Cancel { id: number, received_bytes } => {
-            Message::Cancel(Cancel { id: id(number), received_bytes })
-        }
+        Forged::Cancel { id: number } => Message::Cancel(Cancel { id: id(number) }),
         Forged::GetManifest { id: number, other_content } => {
             let content = content(sample, other_content);
             Message::GetManifest(GetManifest { id: id(number), content })

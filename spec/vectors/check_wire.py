@@ -67,7 +67,7 @@ def fields(data):
 
 
 # Each message: number -> (name, type). Types: number, bytes, text, hash, key, path8, path32, set,
-# list (repeated bytes).
+# ranges, list (repeated bytes).
 ENVELOPE = {1: ("body", "bytes"), 2: ("signature", "bytes")}
 MANIFEST = {
     1: ("version", "number"), 2: ("publisher", "key"), 3: ("length_bytes", "number"),
@@ -95,7 +95,7 @@ MESSAGES = {
     4: ("shard", {1: ID, 2: ("segment_path", "path8"), 3: ("content_path", "path32"),
                   4: ("payload", "bytes")}),
     5: ("refusal", {1: ID, 2: ("reason", "number"), 3: ("retry_after_ms", "number")}),
-    6: ("cancel", {1: ID, 2: ("received_bytes", "number")}),
+    6: ("cancel", {1: ID}),
     7: ("get_manifest", {1: ID, 2: ("content", "hash")}),
     8: ("manifest_reply", {1: ID, 2: ("manifest", "bytes")}),
     9: ("get_holdings", {1: ID, 2: ("content", "hash")}),
@@ -108,8 +108,11 @@ MESSAGES = {
     15: ("get_peers", {1: ID}),
     16: ("peers", {1: ID, 2: ("masternodes", "list")}),
     17: ("payment", {1: ("body", "bytes")}),
+    18: ("get_holders", {1: ID, 2: ("content", "hash")}),
+    19: ("holders", {1: ID, 2: ("providers", "list"), 3: ("masternodes", "list")}),
+    20: ("available", {1: ("content", "hash"), 2: ("segments", "ranges")}),
 }
-EMPTY = {"number": 0, "text": "", "list": [], "set": []}
+EMPTY = {"number": 0, "text": "", "list": [], "set": [], "ranges": []}
 
 
 def column_set(data):
@@ -118,6 +121,15 @@ def column_set(data):
     columns = [8 * i + bit for i, byte in enumerate(data) for bit in range(8) if byte >> bit & 1]
     need(255 not in columns, "column 255")
     return columns
+
+
+def segment_ranges(data):
+    need(len(data) % 8 == 0 and len(data) <= 8 * 512, "ranges of segments")
+    halves = [int.from_bytes(data[at : at + 4], "big") for at in range(0, len(data), 4)]
+    ranges = [halves[at : at + 2] for at in range(0, len(halves), 2)]
+    need(all(first <= last for first, last in ranges), "range upside down")
+    need(all(a[1] + 1 < b[0] for a, b in zip(ranges, ranges[1:])), "no gap between ranges")
+    return ranges
 
 
 def typed(kind, value):
@@ -135,6 +147,8 @@ def typed(kind, value):
         need(len(value) % HASH == 0 and len(value) <= HASH * int(kind[4:]), "path")
     if kind == "set":
         return column_set(value)
+    if kind == "ranges":
+        return segment_ranges(value)
     if kind == "text":
         try:
             return value.decode()
@@ -174,6 +188,8 @@ def write(table, values):
         if kind == "set":
             bits = sum(1 << column for column in value)
             items = [bits.to_bytes((bits.bit_length() + 7) // 8, "little")]
+        elif kind == "ranges":
+            items = [b"".join(end.to_bytes(4, "big") for one in value for end in one)]
         elif kind == "text":
             items = [value.encode()]
         else:
@@ -374,11 +390,13 @@ def open_message(data):
         need(1 <= len(message["payload"]) // 2 <= SHARD_BYTES_MAX, "payload")
     if name == "column_reply":
         need(message["state"] in (1, 2) and message["next_segment"] <= SEGMENTS_MAX, "reply")
-    if name == "peers":
+    if name in ("peers", "holders"):
         need(len(message["masternodes"]) <= 64, "masternodes")
     if name == "payment":
         need(1 <= len(message["body"]) // 2 <= 1024, "payment")
-    for carried in [message.get("manifest")] + message.get("masternodes", []):
+    need(len(message.get("providers", [])) <= 64, "providers")
+    lists = message.get("masternodes", []) + message.get("providers", [])
+    for carried in [message.get("manifest")] + lists:
         if carried is not None:
             open_envelope(bytes.fromhex(carried))
     if message.get("masternode"):

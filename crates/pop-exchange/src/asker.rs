@@ -5,15 +5,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use pop_wire::message::{GetHoldings, GetManifest, GetPeers, RefusalReason};
+use pop_wire::message::{GetHolders, GetHoldings, GetManifest, GetPeers, RefusalReason};
 use pop_wire::{
-    ColumnSet, ContentId, Instant, Manifest, MasternodeRecord, Message, PeerId, RequestId, Signed,
-    Verified,
+    ColumnSet, ContentId, Instant, Manifest, MasternodeRecord, Message, PeerId, ProviderRecord,
+    RequestId, Signed, Verified,
 };
 
 use crate::config::check_introduction;
 use crate::greeting::{self, Greeting, kind_name};
-use crate::limits::{QUESTION_TIMEOUT_MS, QUESTIONS_PER_LINK_MAX};
+use crate::limits::{
+    LOOKUP_TIMEOUT_MS, LOOKUPS_PER_LINK_MAX, QUESTION_TIMEOUT_MS, QUESTIONS_PER_LINK_MAX,
+};
 use crate::{Error, Fault, Introduction, LinkId};
 
 /// What can be asked.
@@ -26,6 +28,17 @@ pub enum Question {
     Holdings(ContentId),
     /// The masternodes that the peer knows.
     Peers,
+    /// Who holds a content: the peer looks it up for us. Takes up to [`LOOKUP_TIMEOUT_MS`].
+    Holders(ContentId),
+}
+
+impl Question {
+    fn limit_ms(self) -> u64 {
+        match self {
+            Self::Holders(_) => LOOKUP_TIMEOUT_MS,
+            Self::Manifest(_) | Self::Holdings(_) | Self::Peers => QUESTION_TIMEOUT_MS,
+        }
+    }
 }
 
 /// What comes back.
@@ -38,6 +51,14 @@ pub enum Answer {
     Holdings(ColumnSet),
     /// The masternodes, not yet verified.
     Peers(Vec<Signed<MasternodeRecord>>),
+    /// Who holds the content, and masternodes to know them by. None of it is verified, nor that a
+    /// provider record is of this content: whoever dials one does both first.
+    Holders {
+        /// By their own word; at most 64.
+        providers: Vec<Signed<ProviderRecord>>,
+        /// At most 64.
+        masternodes: Vec<Signed<MasternodeRecord>>,
+    },
 }
 
 /// Why there is no answer.
@@ -142,6 +163,17 @@ struct Link {
     asked: BTreeMap<RequestId, (Question, Instant)>,
 }
 
+impl Link {
+    /// The next question that may be asked: lookups wait for each other, and nothing for them.
+    fn next_question(&mut self) -> Option<(Question, Instant)> {
+        let is_lookup = |question: &Question| matches!(question, Question::Holders(_));
+        let lookups = self.asked.values().filter(|(question, _)| is_lookup(question)).count();
+        let full = lookups >= LOOKUPS_PER_LINK_MAX;
+        let next = self.waiting.iter().position(|(question, _)| !(full && is_lookup(question)))?;
+        self.waiting.remove(next)
+    }
+}
+
 /// Asks questions over any number of links.
 #[derive(Debug)]
 pub struct Asker {
@@ -204,8 +236,8 @@ impl Asker {
     /// When to give [`Input::Tick`]; `None` if nothing is to be waited for.
     pub fn next_timeout(&self) -> Option<Instant> {
         let of_link = |link: &Link| {
-            let oldest = link.asked.values().chain(&link.waiting).map(|(_, since)| *since).min();
-            let late = oldest.map(|since| since.after_ms(QUESTION_TIMEOUT_MS));
+            let open = link.asked.values().chain(&link.waiting);
+            let late = open.map(|(question, since)| since.after_ms(question.limit_ms())).min();
             late.into_iter().chain(link.greeting.deadline()).min()
         };
         self.links.values().filter_map(of_link).min()
@@ -247,9 +279,10 @@ impl Asker {
             Message::ManifestReply(reply) => reply.id,
             Message::Holdings(holdings) => holdings.id,
             Message::Peers(peers) => peers.id,
+            Message::Holders(holders) => holders.id,
             Message::Refusal(refusal) => refusal.id,
-            // Nothing is bought or sold here; who tries is not at fault.
-            Message::Credit(_) | Message::Payment(_) => return Ok(()),
+            // Nothing is bought, sold or fetched here; who offers is not at fault.
+            Message::Credit(_) | Message::Payment(_) | Message::Available(_) => return Ok(()),
             _ => return Err(Fault::Unexpected { got }),
         };
         let asked = link.asked.get(&id).copied();
@@ -266,6 +299,10 @@ impl Asker {
                 Ok(Answer::Holdings(holdings.columns))
             }
             (Question::Peers, Message::Peers(peers)) => Ok(Answer::Peers(peers.masternodes)),
+            (Question::Holders(_), Message::Holders(holders)) => {
+                let (providers, masternodes) = (holders.providers, holders.masternodes);
+                Ok(Answer::Holders { providers, masternodes })
+            }
             (Question::Manifest(_), _) => {
                 return Err(Fault::WrongAnswer { id, expected: "manifest reply", got });
             }
@@ -274,6 +311,9 @@ impl Asker {
             }
             (Question::Peers, _) => {
                 return Err(Fault::WrongAnswer { id, expected: "peers", got });
+            }
+            (Question::Holders(_), _) => {
+                return Err(Fault::WrongAnswer { id, expected: "holders", got });
             }
         };
         link.asked.remove(&id);
@@ -289,13 +329,14 @@ impl Asker {
             return;
         }
         while link.asked.len() < QUESTIONS_PER_LINK_MAX {
-            let Some((question, since)) = link.waiting.pop_front() else { return };
+            let Some((question, since)) = link.next_question() else { return };
             self.next_id += 1;
             let id = RequestId(self.next_id);
             let message = match question {
                 Question::Manifest(content) => Message::GetManifest(GetManifest { id, content }),
                 Question::Holdings(content) => Message::GetHoldings(GetHoldings { id, content }),
                 Question::Peers => Message::GetPeers(GetPeers { id }),
+                Question::Holders(content) => Message::GetHolders(GetHolders { id, content }),
             };
             link.asked.insert(id, (question, since));
             self.outputs.push_back(Output::Send { link: to, message });
@@ -305,14 +346,13 @@ impl Asker {
     /// A peer that doesn't answer one question in time is asked no others.
     fn sweep(&mut self) {
         let now = self.now;
-        let limit_ms = QUESTION_TIMEOUT_MS;
         let late = |(id, link): (&LinkId, &Link)| {
             if let Err(fault) = link.greeting.overdue(now) {
                 return Some((*id, Failure::Fault(fault)));
             }
             let mut open = link.asked.values().chain(&link.waiting);
-            let late = open.any(|(_, since)| now.since_ms(*since) >= limit_ms);
-            late.then_some((*id, Failure::TimedOut { limit_ms }))
+            let late = open.find(|(question, since)| now.since_ms(*since) >= question.limit_ms());
+            late.map(|(question, _)| (*id, Failure::TimedOut { limit_ms: question.limit_ms() }))
         };
         let late: Vec<_> = self.links.iter().filter_map(late).collect();
         for (link, failure) in late {

@@ -11,12 +11,15 @@ const COPIES_MAX: usize = 2;
 /// One segment that is being collected.
 #[derive(Debug)]
 pub(crate) struct Segment {
+    pub(crate) index: u64,
     /// Length of each of its shards.
     pub(crate) shard_bytes: u64,
     /// When playback needs it.
     pub(crate) deadline: Option<Instant>,
     /// The deadline passed and that was reported.
     pub(crate) overdue: bool,
+    /// It was picked at random, for the good of the swarm.
+    pub(crate) drawn: bool,
     needed: usize,
     shards: BTreeMap<ColumnIndex, VerifiedShard>,
     /// How many copies of each column are in flight.
@@ -26,11 +29,18 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(crate) fn new(needed: u16, shard_bytes: u64, deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(
+        index: u64,
+        needed: u16,
+        shard_bytes: u64,
+        deadline: Option<Instant>,
+    ) -> Self {
         Self {
+            index,
             shard_bytes,
             deadline,
             overdue: false,
+            drawn: false,
             needed: usize::from(needed),
             shards: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -55,7 +65,7 @@ impl Segment {
     }
 
     pub(crate) fn is_urgent(&self, now: Instant, window_ms: u64) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= now.after_ms(window_ms))
+        is_urgent(self.deadline, now, window_ms)
     }
 
     /// Whether nothing was asked and nothing came.
@@ -71,6 +81,12 @@ impl Segment {
     /// Whether what is asked next backs something that is late.
     pub(crate) fn is_hedging(&self) -> bool {
         self.late > 0 && !self.is_short()
+    }
+
+    /// What must still be asked for, in bytes, if nothing that is on its way fails.
+    pub(crate) fn unasked_bytes(&self) -> u64 {
+        let unasked = self.missing().saturating_sub(self.in_flight);
+        self.shard_bytes * u64::try_from(unasked).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -125,6 +141,11 @@ impl Segment {
     pub(crate) fn into_shards(self) -> Vec<VerifiedShard> {
         self.shards.into_values().collect()
     }
+}
+
+/// Whether playback needs what has this deadline within `window_ms`.
+pub(crate) fn is_urgent(deadline: Option<Instant>, now: Instant, window_ms: u64) -> bool {
+    deadline.is_some_and(|deadline| deadline <= now.after_ms(window_ms))
 }
 
 /// Segments that were delivered: few ranges, however many segments.

@@ -43,6 +43,8 @@ pub struct ProviderConfig {
     pub requests_max: usize,
     /// Uploads open over all links; further ones are refused as busy.
     pub uploads_max: usize,
+    /// Lookups of holders under way over all links; further ones are refused as busy.
+    pub lookups_max: usize,
     /// Credit of one upload, in bytes: what its sender may have on the way.
     pub upload_window_bytes: u64,
     /// Payload that a peer may take before the shell grants more with
@@ -63,6 +65,7 @@ impl Default for ProviderConfig {
             links_per_peer_max: 32,
             requests_max: 65_536,
             uploads_max: 64,
+            lookups_max: 64,
             upload_window_bytes: 1024 * 1024,
             allowance_bytes: u64::MAX,
             payment_wait_ms_max: 2_000,
@@ -99,6 +102,12 @@ pub struct FetcherConfig {
     pub window_bytes_max: u64,
     /// A segment whose deadline is nearer than this is urgent, in milliseconds.
     pub urgent_window_ms: u64,
+    /// While there are viewers among the sources, a segment whose deadline is further than this
+    /// is *far*, in milliseconds: it is asked of viewers alone, and of masternodes only where
+    /// chance picks it, once a second with a probability of 1 / (viewers + 1), so that viewers
+    /// have something to offer each other. `u64::MAX` asks for everything in order at once.
+    /// Without deadlines nothing is far.
+    pub far_window_ms: u64,
     /// Shards asked beyond k for urgent segments.
     pub extra_shards: ExtraShards,
     /// Work queued at one source, in milliseconds of its measured throughput.
@@ -125,6 +134,7 @@ impl Default for FetcherConfig {
             introduction: Introduction::default(),
             window_bytes_max: 32 * 1024 * 1024,
             urgent_window_ms: 15_000,
+            far_window_ms: 30_000,
             extra_shards: ExtraShards::Auto,
             queue_ms_max: 2_000,
             hedge_floor_ms: 300,

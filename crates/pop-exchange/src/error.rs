@@ -49,6 +49,12 @@ pub enum Error {
         /// Messages reported.
         got: usize,
     },
+    /// More contents were announced than a viewer may announce at once.
+    #[error("expected at most {max} contents to be announced")]
+    TooManyContents {
+        /// Limit.
+        max: usize,
+    },
     /// A payment message is empty or too long.
     #[error("expected a payment of 1 to {max} bytes, got {got}")]
     PaymentLength {

@@ -142,6 +142,20 @@ pub enum Fault {
         /// Limit in messages.
         max: usize,
     },
+    /// It announced segments without end.
+    #[error("expected at most {burst} announcements at once")]
+    AnnouncementFlood {
+        /// Announcements that are allowed without any pause.
+        burst: u64,
+    },
+    /// It announced a segment that the content doesn't have.
+    #[error("announced {segment}: expected less than {count} segments")]
+    NoSuchSegment {
+        /// The last that it announced.
+        segment: SegmentIndex,
+        /// Segments of the content.
+        count: u64,
+    },
     /// It sent more payment messages than time and payload allow.
     #[error("expected at most {burst} payment messages at once")]
     PaymentFlood {

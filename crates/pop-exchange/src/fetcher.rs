@@ -17,6 +17,7 @@
 mod answer;
 mod plan;
 mod port;
+mod reach;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -87,6 +88,10 @@ pub struct Fetcher {
     dirty: bool,
     /// Some request found no source with room.
     short_of_room: bool,
+    /// When chance may pick a far segment.
+    draw_at: Instant,
+    /// It did.
+    drawn: bool,
     starving_since: Option<Instant>,
     starving_reported: bool,
     totals: Totals,
@@ -127,6 +132,8 @@ impl Fetcher {
             progress_at: Instant::default(),
             dirty: false,
             short_of_room: false,
+            draw_at: Instant::default(),
+            drawn: false,
             starving_since: None,
             starving_reported: false,
             totals: Totals::default(),
@@ -246,7 +253,10 @@ impl Fetcher {
             return Ok(());
         }
         let n = self.content.layout().geometry().n();
-        let columns: ColumnSet = columns.iter().filter(|column| column.get() < n).collect();
+        let columns = match kind {
+            SourceKind::Viewer => ColumnSet::all(n),
+            _ => columns.iter().filter(|column| column.get() < n).collect(),
+        };
         let tie = self.rng.next_u64();
         self.sources.insert(link, Source::new(peer, kind, &columns, tie, self.now));
         let message = Greeting::hello(&self.config.introduction);

@@ -97,6 +97,9 @@ pub(crate) fn kind_name(message: &Message) -> &'static str {
         Message::GetPeers(_) => "get peers",
         Message::Peers(_) => "peers",
         Message::Payment(_) => "payment",
+        Message::GetHolders(_) => "get holders",
+        Message::Holders(_) => "holders",
+        Message::Available(_) => "available",
         _ => "unknown message",
     }
 }

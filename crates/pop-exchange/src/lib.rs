@@ -4,6 +4,7 @@
 
 pub mod asker;
 mod assembly;
+mod budget;
 mod config;
 mod credit;
 mod error;

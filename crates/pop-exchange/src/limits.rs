@@ -14,6 +14,12 @@ pub const QUESTIONS_PER_LINK_MAX: usize = 16;
 /// Time in which a question must be answered, in milliseconds (§9).
 pub const QUESTION_TIMEOUT_MS: u64 = 5_000;
 
+/// Open lookups of holders on one link (§9).
+pub const LOOKUPS_PER_LINK_MAX: usize = 2;
+
+/// Time in which such a lookup must be answered, in milliseconds (§9): it asks others in turn.
+pub const LOOKUP_TIMEOUT_MS: u64 = 15_000;
+
 /// Uploads open at once on one link (§8).
 pub const UPLOADS_PER_LINK_MAX: usize = 16;
 
@@ -47,6 +53,22 @@ pub const PAYMENT_EARNING_BYTES: u64 = 16 * 1024;
 
 /// Time after which one message of the burst comes back, in milliseconds (§10).
 pub const PAYMENT_REFILL_MS: u64 = 1_000;
+
+/// Contents that a viewer announces at once, and announcements in one batch (§7.1).
+pub const ANNOUNCED_CONTENTS_MAX: usize = 8;
+
+/// Shortest time between two batches of announcements on one link, in milliseconds (§7.1).
+pub const ANNOUNCEMENT_INTERVAL_MS: u64 = 1_000;
+
+/// Announcements that may come at once on one link (§7.1): what comes after as long a silence as a
+/// link may have.
+pub const ANNOUNCEMENTS_BURST: u64 = 256;
+
+/// Time after which one announcement of the burst comes back, in milliseconds (§7.1).
+pub const ANNOUNCEMENT_REFILL_MS: u64 = 125;
+
+/// Segments that a viewer may announce and then refuse, before it is asked nothing more (§7.1).
+pub const DENIALS_MAX: usize = 256;
 
 /// Most peers a fetcher remembers as liars; the first are forgotten beyond (§7).
 pub const LIARS_MAX: usize = 4096;

@@ -5,6 +5,7 @@ use pop_wire::limits::PAYMENT_BODY_BYTES_MAX;
 use pop_wire::message::Payment;
 use pop_wire::{Instant, Message};
 
+use crate::budget::TimedBudget;
 use crate::limits::{PAYMENT_EARNING_BYTES, PAYMENT_MESSAGES_BURST, PAYMENT_REFILL_MS};
 use crate::{Error, Fault, LinkId};
 
@@ -12,16 +13,15 @@ use crate::{Error, Fault, LinkId};
 /// accounts a signature check.
 #[derive(Debug)]
 pub(crate) struct PaymentBudget {
-    /// Comes back with time, up to the burst.
-    timed: u64,
-    refilled_at: Instant,
+    timed: TimedBudget,
     /// Payload that moved and that no message was charged to, in bytes.
     earned_bytes: u64,
 }
 
 impl PaymentBudget {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { timed: PAYMENT_MESSAGES_BURST, refilled_at: now, earned_bytes: 0 }
+        let timed = TimedBudget::new(PAYMENT_MESSAGES_BURST, PAYMENT_REFILL_MS, now);
+        Self { timed, earned_bytes: 0 }
     }
 
     /// So much payload moved over the link, from the one who is paid.
@@ -33,16 +33,11 @@ impl PaymentBudget {
     ///
     /// spec/exchange.md §10: beyond the budget is a fault of the sender.
     pub(crate) fn charge(&mut self, now: Instant) -> Result<(), Fault> {
-        let refills = now.since_ms(self.refilled_at) / PAYMENT_REFILL_MS;
-        self.refilled_at = self.refilled_at.after_ms(refills * PAYMENT_REFILL_MS);
-        self.timed = self.timed.saturating_add(refills).min(PAYMENT_MESSAGES_BURST);
-        if let Some(rest) = self.timed.checked_sub(1) {
-            self.timed = rest;
-        } else if let Some(rest) = self.earned_bytes.checked_sub(PAYMENT_EARNING_BYTES) {
-            self.earned_bytes = rest;
-        } else {
-            return Err(Fault::PaymentFlood { burst: PAYMENT_MESSAGES_BURST });
+        if self.timed.charge(now) {
+            return Ok(());
         }
+        let rest = self.earned_bytes.checked_sub(PAYMENT_EARNING_BYTES);
+        self.earned_bytes = rest.ok_or(Fault::PaymentFlood { burst: PAYMENT_MESSAGES_BURST })?;
         Ok(())
     }
 }

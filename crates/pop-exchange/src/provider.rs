@@ -14,6 +14,7 @@
 //! - Close a link on [`Output::Close`]; what still comes in from it is ignored.
 
 mod allowance;
+mod announce;
 mod link;
 mod port;
 mod question;
@@ -30,6 +31,7 @@ use pop_wire::{
 };
 
 use self::allowance::Peer;
+use self::announce::Announcements;
 use self::link::Link;
 use self::serving::{Read, Serving};
 use crate::config::check_introduction;
@@ -50,6 +52,7 @@ enum Operation {
     Read(Read),
     Manifest { link: LinkId, id: RequestId },
     Holdings { link: LinkId, id: RequestId },
+    Holders { link: LinkId, id: RequestId },
     Open { link: LinkId, id: RequestId, serial: u64 },
     Write { link: LinkId, id: RequestId, serial: u64, bytes: u64 },
     Seal { link: LinkId, id: RequestId, serial: u64 },
@@ -83,7 +86,10 @@ pub struct Provider {
     columns_open: BTreeSet<(ContentId, ColumnIndex)>,
     /// Payload of writes whose upload is gone, in bytes.
     orphan_write_bytes: u64,
+    /// Lookups under way, also of links that are gone.
+    lookups: usize,
     masternodes: Vec<Signed<MasternodeRecord>>,
+    announcements: Announcements,
     outputs: VecDeque<Output>,
 }
 
@@ -105,7 +111,9 @@ impl Provider {
             serial: 0,
             columns_open: BTreeSet::new(),
             orphan_write_bytes: 0,
+            lookups: 0,
             masternodes: Vec::new(),
+            announcements: Announcements::default(),
             outputs: VecDeque::new(),
         })
     }
@@ -135,12 +143,14 @@ impl Provider {
                 self.masternodes = masternodes;
             }
             Input::Allowance { peer, bytes } => self.allow(peer, bytes),
+            Input::Available { content, segments } => self.available(content, segments)?,
             Input::Payment { link, body } => self.pay(link, body)?,
             Input::Tick => {}
         }
         self.sweep();
         self.refuse_unpaid();
         self.pump();
+        self.announce();
         Ok(())
     }
 
@@ -152,7 +162,8 @@ impl Provider {
     /// When to give [`Input::Tick`]; `None` if nothing is to be waited for.
     pub fn next_timeout(&self) -> Option<Instant> {
         let sweep = (!self.links.is_empty()).then_some(self.next_sweep);
-        sweep.into_iter().chain(self.payment_due_at()).min()
+        let sooner = self.payment_due_at().into_iter().chain(self.announcement_due_at());
+        sweep.into_iter().chain(sooner).min()
     }
 
     /// Payload asked from the store or sent and not yet flushed, over all links, in bytes. Never
@@ -202,6 +213,7 @@ impl Provider {
     fn forget(&mut self, link: LinkId) {
         let Some(gone) = self.links.remove(&link) else { return };
         self.serving.forget(&gone);
+        self.announcements.forget(link);
         for upload in gone.uploads.into_values() {
             self.end_upload(gone.peer, upload);
         }
@@ -229,6 +241,7 @@ impl Provider {
             let (peer, introduction) = (link.peer, greeting::introduction(hello));
             let event = Event::Greeted { link: from, peer, introduction };
             self.outputs.push_back(Output::Event(event));
+            self.announce_all_to(from);
             return Ok(());
         }
         // spec/exchange.md §5: who asks without reading the answers is cut off.
@@ -250,6 +263,7 @@ impl Provider {
             Message::GetManifest(get) => self.get_manifest(from, get.id, get.content),
             Message::GetHoldings(get) => self.get_holdings(from, get.id, get.content),
             Message::GetPeers(get) => self.get_peers(from, get.id),
+            Message::GetHolders(get) => self.get_holders(from, get.id, get.content),
             Message::OpenColumn(open) => self.open_column(from, open),
             Message::PutShard(put) => self.put_shard(from, put),
             Message::SealColumn(seal) => self.seal_column(from, seal.id),
@@ -276,6 +290,7 @@ impl Provider {
         if messages > sent {
             return Err(Error::FlushedTooMuch { link, sent, got: messages });
         }
+        state.told.flushed(messages);
         let freed: u64 = state.unflushed.drain(..messages).sum();
         state.payload_bytes -= freed;
         self.serving.payload_bytes -= freed;
@@ -293,6 +308,7 @@ impl Provider {
             Operation::Read(read) => self.shard_read(token, read, result),
             Operation::Manifest { link, id } => self.manifest_read(token, link, id, result),
             Operation::Holdings { link, id } => self.holdings_read(token, link, id, result),
+            Operation::Holders { link, id } => self.holders_found(token, link, id, result),
             Operation::Open { link, id, serial } => self.column_opened(link, id, serial, result),
             Operation::Write { link, id, serial, bytes } => {
                 self.shard_written(link, (id, serial), bytes, result);
@@ -347,6 +363,9 @@ fn check_result(token: Token, operation: &Operation, result: &StoreResult) -> Re
         Operation::Read(_) => (matches!(result, Shard(_)), "reading a shard"),
         Operation::Manifest { .. } => (matches!(result, Manifest(_)), "reading a manifest"),
         Operation::Holdings { .. } => (matches!(result, Holdings(_)), "reading holdings"),
+        Operation::Holders { .. } => {
+            (matches!(result, StoreResult::Holders { .. }), "finding holders")
+        }
         Operation::Open { .. } => {
             (matches!(result, ColumnOpened { .. } | ColumnStored), "opening a column")
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pop_wire::{ColumnIndex, Instant};
+use pop_wire::{ColumnIndex, ColumnSet, Instant};
 
 use crate::LinkId;
 use crate::assembly::Segment;
@@ -31,7 +31,15 @@ pub(crate) fn choose(
 ) -> Option<(LinkId, ColumnIndex)> {
     let urgent = segment.is_urgent(at.now, at.config.urgent_window_ms);
     let best = sources.iter().filter_map(|(link, source)| {
-        let fresh = source.columns.iter().find(|column| segment.lacks(**column));
+        if !at.whom.takes(source.kind) || !source.serves(segment.index) {
+            return None;
+        }
+        let lacking = |column: &&ColumnIndex| segment.lacks(**column);
+        let scarce = at.held_by_others.filter(|_| source.kind == SourceKind::Viewer);
+        let rare = scarce.and_then(|held| {
+            source.columns.iter().filter(lacking).find(|column| !held.contains(**column))
+        });
+        let fresh = rare.or_else(|| source.columns.iter().find(lacking));
         let again = || source.columns.iter().find(|column| hedging && segment.may_copy(**column));
         // A second copy of a column only where no other column is to be had.
         let (column, copies) = match fresh {
@@ -69,6 +77,31 @@ pub(crate) struct Moment<'a> {
     pub(crate) config: &'a FetcherConfig,
     /// Throughput of the fastest source.
     pub(crate) best_bytes_per_s: u64,
+    /// Who may be asked.
+    pub(crate) whom: Whom,
+    /// Columns that sources other than viewers hold, if those are too few: viewers, who have
+    /// every column, are asked for the others first, so that both together are enough.
+    pub(crate) held_by_others: Option<&'a ColumnSet>,
+}
+
+/// Who may be asked for a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whom {
+    Everybody,
+    /// Nobody hurries, and masternodes are to be spared.
+    AllButMasternodes,
+    /// It is for viewers to have something that they lack.
+    AllButViewers,
+}
+
+impl Whom {
+    fn takes(self, kind: SourceKind) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::AllButMasternodes => kind != SourceKind::Masternode,
+            Self::AllButViewers => kind != SourceKind::Viewer,
+        }
+    }
 }
 
 /// Shards beyond k to ask for where time is short.
@@ -121,7 +154,7 @@ impl ResponseTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pop_wire::{ColumnSet, Keypair, Message, VersionRange, message::Hello};
+    use pop_wire::{Keypair, Message, SegmentRanges, VersionRange, message::Hello};
 
     const NOW: Instant = Instant(1_000_000);
 
@@ -137,6 +170,7 @@ mod tests {
             masternode: None,
         };
         source.greeting.receive(&Message::Hello(hello)).unwrap();
+        source.announces(SegmentRanges::covering([0..1]));
         if bytes_per_s > 0 {
             source.delivered(bytes_per_s, NOW);
         }
@@ -146,8 +180,14 @@ mod tests {
     fn pick(sources: Vec<Source>, deadline: Option<Instant>) -> (u64, u16) {
         let sources = (0..).map(LinkId).zip(sources).collect();
         let config = FetcherConfig::default();
-        let segment = Segment::new(2, 32 * 1024, deadline);
-        let moment = Moment { now: NOW, config: &config, best_bytes_per_s: 1_000_000 };
+        let segment = Segment::new(0, 2, 32 * 1024, deadline);
+        let moment = Moment {
+            now: NOW,
+            config: &config,
+            best_bytes_per_s: 1_000_000,
+            whom: Whom::Everybody,
+            held_by_others: None,
+        };
         let (link, column) = choose(&sources, &segment, 2, false, &moment).unwrap();
         (link.0, column.get())
     }

@@ -1,10 +1,15 @@
 //! One source of a fetcher: what it holds, how fast it is, how much is on its way from it.
 
-use pop_wire::{ColumnIndex, ColumnSet, Instant, PeerId};
+use std::collections::BTreeSet;
 
+use pop_wire::{ColumnIndex, ColumnSet, Instant, PeerId, SegmentIndex, SegmentRanges};
+
+use crate::budget::TimedBudget;
 use crate::credit::ReceiveCredit;
 use crate::greeting::Greeting;
-use crate::limits::REQUESTS_PER_LINK_MAX;
+use crate::limits::{
+    ANNOUNCEMENT_REFILL_MS, ANNOUNCEMENTS_BURST, DENIALS_MAX, REQUESTS_PER_LINK_MAX,
+};
 use crate::payment::PaymentBudget;
 
 /// What kind of node a source is: decides who is preferred when.
@@ -15,7 +20,7 @@ pub enum SourceKind {
     Local,
     /// Preferred while playback is near running dry.
     Masternode,
-    /// Another viewer: preferred while the buffer is safe.
+    /// Another viewer: preferred while the buffer is safe, and asked only for what it announced.
     Viewer,
 }
 
@@ -49,6 +54,11 @@ pub(crate) struct Source {
     pub(crate) greeting: Greeting,
     pub(crate) credit: ReceiveCredit,
     pub(crate) payments: PaymentBudget,
+    pub(crate) announcements: TimedBudget,
+    /// What a viewer says that it can serve, less what it refused.
+    announced: SegmentRanges,
+    /// Segments that it announced and refused.
+    denied: BTreeSet<u64>,
     /// Lower is cheaper.
     pub(crate) price_rank: u64,
     pub(crate) in_flight: usize,
@@ -82,6 +92,9 @@ impl Source {
             greeting: Greeting::new(now),
             credit: ReceiveCredit::default(),
             payments: PaymentBudget::new(now),
+            announcements: TimedBudget::new(ANNOUNCEMENTS_BURST, ANNOUNCEMENT_REFILL_MS, now),
+            announced: SegmentRanges::default(),
+            denied: BTreeSet::new(),
             price_rank: 0,
             in_flight: 0,
             in_flight_bytes: 0,
@@ -195,8 +208,47 @@ impl Source {
         self.throughput = Throughput::default();
     }
 
-    pub(crate) fn lacks(&mut self, column: ColumnIndex) {
-        self.columns.retain(|held| *held != column);
+    /// It refused a shard that it was thought to have.
+    pub(crate) fn lacks(&mut self, segment: u64, column: ColumnIndex) {
+        match self.kind {
+            SourceKind::Viewer => {
+                self.denied.insert(segment);
+                // spec/exchange.md §7.1: one that announces on and on what it hasn't is no source.
+                if self.denied.len() > DENIALS_MAX {
+                    self.columns.clear();
+                    self.denied.clear();
+                }
+            }
+            SourceKind::Local | SourceKind::Masternode => {
+                self.columns.retain(|held| *held != column);
+            }
+        }
+    }
+
+    /// A viewer says what it can serve, in place of what it said before.
+    pub(crate) fn announces(&mut self, segments: SegmentRanges) {
+        self.announced = segments;
+    }
+
+    /// The first segment from `segment` on that a viewer announced and did not refuse.
+    pub(crate) fn announced_from(&self, mut segment: u64) -> Option<u64> {
+        loop {
+            let found = self.announced.first_from(SegmentIndex(segment))?.0;
+            if !self.denied.contains(&found) {
+                return Some(found);
+            }
+            segment = found + 1;
+        }
+    }
+
+    /// Whether it may be asked for shards of a segment.
+    pub(crate) fn serves(&self, segment: u64) -> bool {
+        match self.kind {
+            SourceKind::Local | SourceKind::Masternode => true,
+            SourceKind::Viewer => {
+                self.announced.contains(SegmentIndex(segment)) && !self.denied.contains(&segment)
+            }
+        }
     }
 }
 

@@ -177,8 +177,8 @@ impl Uploader {
                 self.refused(refusal);
                 Ok(())
             }
-            // Nothing is bought or sold here; who tries is not at fault.
-            Message::Payment(_) => Ok(()),
+            // Nothing is bought, sold or fetched here; who offers is not at fault.
+            Message::Payment(_) | Message::Available(_) => Ok(()),
             other => Err(Fault::Unexpected { got: kind_name(&other) }),
         }
     }

@@ -55,6 +55,12 @@ pub const BUNDLE_BYTES_MAX: usize = 60 * 1024;
 /// Masternode records in one peer-exchange reply.
 pub const PEERS_MAX: usize = 64;
 
+/// Provider records in one list of holders, and masternode records in it.
+pub const HOLDERS_MAX: usize = 64;
+
+/// Ranges of segments in one announcement.
+pub const AVAILABLE_RANGES_MAX: usize = 512;
+
 /// Bytes of the free-text agent in a hello.
 pub const AGENT_BYTES_MAX: usize = 64;
 

@@ -1,13 +1,17 @@
 //! The messages of the exchange protocol, one struct a kind. Normative: `spec/exchange.md`.
 
+mod available;
 mod column;
 mod hello;
+mod holders;
 mod lookup;
 mod payment;
 mod shard;
 
+pub use available::Available;
 pub use column::{ColumnReply, ColumnState, OpenColumn, PutShard, SealColumn};
 pub use hello::{Credit, Hello};
+pub use holders::{GetHolders, Holders};
 pub use lookup::{GetHoldings, GetManifest, GetPeers, Holdings, ManifestReply, Peers};
 pub use payment::Payment;
 pub use shard::{Cancel, GetShard, Refusal, RefusalReason, Shard};
@@ -59,6 +63,12 @@ pub enum Message {
     Peers(Peers),
     /// Something about money, either way.
     Payment(Payment),
+    /// Ask who holds a content.
+    GetHolders(GetHolders),
+    /// The holders.
+    Holders(Holders),
+    /// What a viewer can serve.
+    Available(Available),
 }
 
 impl Message {
@@ -69,6 +79,7 @@ impl Message {
     pub fn decode(body: Bytes) -> Result<Self, WireError> {
         check_length("frame", body.len(), 0, FRAME_BYTES_MAX)?;
         Peers::check_count(&body)?;
+        Holders::check_count(&body)?;
         let message = proto::ExchangeMessage::decode(body)
             .map_err(|_| WireError::Protobuf { message: "exchange message" })?;
         let kind = message.kind.ok_or(WireError::UnknownKind { message: "exchange message" })?;
@@ -78,7 +89,7 @@ impl Message {
             Kind::GetShard(m) => Self::GetShard(GetShard::from_proto(&m)?),
             Kind::Shard(m) => Self::Shard(Shard::from_proto(m)?),
             Kind::Refusal(m) => Self::Refusal(Refusal::from_proto(&m)?),
-            Kind::Cancel(m) => Self::Cancel(Cancel::from_proto(&m)),
+            Kind::Cancel(m) => Self::Cancel(Cancel { id: RequestId(m.id) }),
             Kind::GetManifest(m) => Self::GetManifest(GetManifest::from_proto(&m)?),
             Kind::ManifestReply(m) => Self::ManifestReply(ManifestReply::from_proto(m)?),
             Kind::GetHoldings(m) => Self::GetHoldings(GetHoldings::from_proto(&m)?),
@@ -90,6 +101,9 @@ impl Message {
             Kind::GetPeers(m) => Self::GetPeers(GetPeers { id: RequestId(m.id) }),
             Kind::Peers(m) => Self::Peers(Peers::from_proto(m)?),
             Kind::Payment(m) => Self::Payment(Payment::from_proto(m)?),
+            Kind::GetHolders(m) => Self::GetHolders(GetHolders::from_proto(&m)?),
+            Kind::Holders(m) => Self::Holders(Holders::from_proto(m)?),
+            Kind::Available(m) => Self::Available(Available::from_proto(&m)?),
         })
     }
 
@@ -124,7 +138,7 @@ impl Message {
             Self::GetShard(m) => Kind::GetShard(m.to_proto()),
             Self::Shard(m) => Kind::Shard(m.to_proto()),
             Self::Refusal(m) => Kind::Refusal(m.to_proto()),
-            Self::Cancel(m) => Kind::Cancel(m.to_proto()),
+            Self::Cancel(m) => Kind::Cancel(proto::Cancel { id: m.id.0 }),
             Self::GetManifest(m) => Kind::GetManifest(m.to_proto()),
             Self::ManifestReply(m) => Kind::ManifestReply(m.to_proto()),
             Self::GetHoldings(m) => Kind::GetHoldings(m.to_proto()),
@@ -136,6 +150,9 @@ impl Message {
             Self::GetPeers(m) => Kind::GetPeers(proto::GetPeers { id: m.id.0 }),
             Self::Peers(m) => Kind::Peers(m.to_proto()),
             Self::Payment(m) => Kind::Payment(m.to_proto()),
+            Self::GetHolders(m) => Kind::GetHolders(m.to_proto()),
+            Self::Holders(m) => Kind::Holders(m.to_proto()),
+            Self::Available(m) => Kind::Available(m.to_proto()),
         };
         proto::ExchangeMessage { kind: Some(kind) }
     }

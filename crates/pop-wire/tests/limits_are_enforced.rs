@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use bytes::{BufMut, Bytes, BytesMut};
-use pop_wire::message::{Message, Peers};
+use pop_wire::message::{Available, Holders, Message, Peers};
 use pop_wire::{
     ColumnSet, ContentId, Digest, EquivocationEvidence, Keypair, Manifest, MasternodeRecord,
-    ProviderRecord, RecordBundle, RequestId, Signed, UnixTime, Verified, WalletAddress, WireError,
-    limits,
+    ProviderRecord, RecordBundle, RequestId, SegmentIndex, SegmentRanges, Signed, UnixTime,
+    Verified, WalletAddress, WireError, limits,
 };
 
 fn key() -> Keypair {
@@ -245,4 +245,87 @@ fn messages_without_a_known_kind_are_refused() {
     unknown[0] = 0xfa; // field 31
     unknown.extend_from_slice(&[]);
     assert!(Message::decode(unknown.freeze()).is_err());
+}
+
+/// Envelopes of records as long as a record may be; nobody signed them.
+fn longest<T: pop_wire::SignedBody>(count: usize) -> Vec<Signed<T>> {
+    let mut envelope = BytesMut::new();
+    put_bytes(&mut envelope, 1, &vec![7; limits::RECORD_BODY_BYTES_MAX]);
+    put_bytes(&mut envelope, 2, &[1; 64]);
+    vec![Signed::decode(envelope.freeze()).unwrap(); count]
+}
+
+#[test]
+fn a_list_of_holders_over_the_limit_is_refused_before_it_is_parsed() {
+    for (field, name) in [(2, "holders.providers"), (3, "holders.masternodes")] {
+        let mut inner = BytesMut::new();
+        put_number(&mut inner, 1, 1);
+        // Not even envelopes: the count alone is looked at.
+        (0..=limits::HOLDERS_MAX).for_each(|_| put_bytes(&mut inner, field, b""));
+        let mut body = BytesMut::new();
+        put_bytes(&mut body, 19, &inner);
+        let error = Message::decode(body.freeze()).expect_err(name);
+        assert_eq!(field_of(&error), name);
+    }
+}
+
+#[test]
+fn the_longest_lists_of_holders_fit_a_frame() {
+    let id = RequestId(u64::MAX);
+    let holders = Holders::fitting(id, longest::<ProviderRecord>(200), longest(200));
+    let lengths = (holders.providers.len(), holders.masternodes.len());
+    assert_eq!(lengths, (limits::HOLDERS_MAX, limits::HOLDERS_MAX));
+    let message = Message::Holders(holders);
+    let mut frame = BytesMut::new();
+    message.encode_frame(&mut frame).unwrap();
+    assert!(frame.len() > limits::FRAME_BYTES_MAX / 10 * 9, "the longest there are");
+    assert_eq!(Message::decode(message.encode()).unwrap(), message);
+}
+
+fn available(segments: &[u8]) -> Result<Message, WireError> {
+    let mut inner = BytesMut::new();
+    put_bytes(&mut inner, 1, &[9; 32]);
+    put_bytes(&mut inner, 2, segments);
+    Message::decode(message(20, &inner))
+}
+
+#[test]
+fn announcements_have_one_form_and_an_end() {
+    let pair = |first: u32, last: u32| [first.to_be_bytes(), last.to_be_bytes()].concat();
+    let apart = |count: u32| (0..count).flat_map(|i| pair(2 * i, 2 * i)).collect::<Vec<u8>>();
+    let most = u32::try_from(limits::AVAILABLE_RANGES_MAX).unwrap();
+    assert!(available(&apart(most)).is_ok());
+    let refused = [
+        apart(most + 1),
+        pair(0, 1)[..7].to_vec(),
+        pair(2, 1),
+        // Touching, overlapping, out of order.
+        [pair(0, 1), pair(2, 3)].concat(),
+        [pair(0, 5), pair(3, 9)].concat(),
+        [pair(7, 9), pair(1, 2)].concat(),
+    ];
+    for bytes in refused {
+        assert_eq!(field_of(&available(&bytes).expect_err("refused")), "available.segments");
+    }
+    let last = SegmentIndex(limits::SEGMENTS_MAX - 1);
+    let Message::Available(Available { segments, .. }) = available(&pair(5, u32::MAX)).unwrap()
+    else {
+        panic!("another kind")
+    };
+    assert_eq!((segments.last(), segments.len()), (Some(last), limits::SEGMENTS_MAX - 5));
+}
+
+#[test]
+fn of_too_many_ranges_the_longest_are_kept() {
+    let most = u64::try_from(limits::AVAILABLE_RANGES_MAX).unwrap();
+    // Single segments with gaps, then one long range, which must not be the one that is lost.
+    let single = (0..most + 10).map(|i| 2 * i..2 * i + 1);
+    let long = 10_000..10_100;
+    let kept = SegmentRanges::covering(single.chain([long.clone()]));
+    assert_eq!(kept.iter().count(), limits::AVAILABLE_RANGES_MAX);
+    assert_eq!(kept.iter().last(), Some(long));
+    assert_eq!(kept.iter().next(), Some(0..1));
+    let past = SegmentRanges::covering([limits::SEGMENTS_MAX - 1..u64::MAX, 3..3, 9..2]);
+    assert_eq!(past.len(), 1);
+    assert_eq!(past.first_from(SegmentIndex(7)), past.last());
 }

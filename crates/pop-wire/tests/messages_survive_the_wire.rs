@@ -5,15 +5,15 @@
 
 use bytes::Bytes;
 use pop_wire::message::{
-    Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, Message, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
-    SealColumn, Shard,
+    Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
+    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, Message, OpenColumn, Payment,
+    Peers, PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
 use pop_wire::{
     Amount, ColumnIndex, ColumnSet, ContentId, Digest, EquivocationEvidence, EvidenceShard,
     FrameSplitter, Keypair, Manifest, MasternodeRecord, ProtocolVersion, ProviderRecord,
-    RecordBundle, RecordEntry, RequestId, SegmentIndex, Signed, UnixTime, Verified, VersionRange,
-    WalletAddress, limits,
+    RecordBundle, RecordEntry, RequestId, SegmentIndex, SegmentRanges, Signed, UnixTime, Verified,
+    VersionRange, WalletAddress, limits,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -155,8 +155,7 @@ fn transfer() -> impl Strategy<Value = Message> {
                 payload
             })
         ),
-        (id.clone(), any::<u64>())
-            .prop_map(|(id, received_bytes)| Message::Cancel(Cancel { id, received_bytes })),
+        id.clone().prop_map(|id| Message::Cancel(Cancel { id })),
         vec(any::<u8>(), 1..=limits::PAYMENT_BODY_BYTES_MAX)
             .prop_map(|body| Message::Payment(Payment { body: body.into() })),
         (id, refusal_reason(), any::<u32>()).prop_map(|(id, reason, retry_after_ms)| {
@@ -201,10 +200,25 @@ fn lookup() -> impl Strategy<Value = Message> {
             Message::ColumnReply(ColumnReply { id, state, next_segment })
         }),
         id.clone().prop_map(|id| Message::GetPeers(GetPeers { id })),
-        (id, vec(masternode(), 0..4)).prop_map(|(id, records)| {
+        (id.clone(), vec(masternode(), 0..4)).prop_map(|(id, records)| {
             let masternodes = records.iter().map(|record| record.signed().clone()).collect();
             Message::Peers(Peers { id, masternodes })
         }),
+        (id.clone(), any::<[u8; 32]>()).prop_map(|(id, content)| {
+            Message::GetHolders(GetHolders { id, content: ContentId(content) })
+        }),
+        (id, vec(provider(), 0..3), vec(masternode(), 0..3)).prop_map(|(id, holders, nodes)| {
+            let providers = holders.iter().map(|record| record.signed().clone()).collect();
+            let masternodes = nodes.iter().map(|record| record.signed().clone()).collect();
+            Message::Holders(Holders { id, providers, masternodes })
+        }),
+        (any::<[u8; 32]>(), vec((0..limits::SEGMENTS_MAX, 1_u64..1 << 30), 0..40)).prop_map(
+            |(content, ranges)| {
+                let ranges = ranges.into_iter().map(|(start, length)| start..start + length);
+                let segments = SegmentRanges::covering(ranges);
+                Message::Available(Available { content: ContentId(content), segments })
+            }
+        ),
     ]
 }
 

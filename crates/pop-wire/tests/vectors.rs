@@ -6,15 +6,15 @@
 use bytes::{Bytes, BytesMut};
 use data_encoding::HEXLOWER;
 use pop_wire::message::{
-    Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, Message, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
-    SealColumn, Shard,
+    Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
+    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, Message, OpenColumn, Payment,
+    Peers, PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
 use pop_wire::{
     Amount, ColumnIndex, ColumnSet, ContentId, Digest, EquivocationEvidence, FrameSplitter,
     Keypair, Manifest, MasternodeRecord, PeerId, ProtocolVersion, ProviderRecord, RecordBundle,
-    RequestId, SegmentIndex, Signed, SignedBody, UnixTime, Verified, VersionRange, WalletAddress,
-    WireError,
+    RequestId, SegmentIndex, SegmentRanges, Signed, SignedBody, UnixTime, Verified, VersionRange,
+    WalletAddress, WireError,
 };
 use serde_json::Value;
 
@@ -201,10 +201,7 @@ fn transfer(kind: &str, it: &Value) -> Option<Message> {
             let retry_after_ms = number(&it["retry_after_ms"]);
             Message::Refusal(Refusal { id: id(), reason: RefusalReason::Busy, retry_after_ms })
         }
-        "cancel" => {
-            let received_bytes = number(&it["received_bytes"]);
-            Message::Cancel(Cancel { id: id(), received_bytes })
-        }
+        "cancel" => Message::Cancel(Cancel { id: id() }),
         "open_column" => Message::OpenColumn(OpenColumn {
             id: id(),
             manifest: Signed::decode(bytes(&it["manifest"])).unwrap(),
@@ -218,6 +215,14 @@ fn transfer(kind: &str, it: &Value) -> Option<Message> {
             payload: bytes(&it["payload"]),
         }),
         "payment" => Message::Payment(Payment { body: bytes(&it["body"]) }),
+        "available" => {
+            let ends = list(&it["segments"], |range| {
+                let [first, last]: [u64; 2] = [number(&range[0]), number(&range[1])];
+                first..last + 1
+            });
+            let segments = SegmentRanges::covering(ends);
+            Message::Available(Available { content: ContentId(array(&it["content"])), segments })
+        }
         "seal_column" => Message::SealColumn(SealColumn { id: id() }),
         "column_reply" => {
             assert_eq!(it["state"], 2);
@@ -244,6 +249,12 @@ fn question(kind: &str, it: &Value) -> Message {
             let masternodes = list(&it["masternodes"], |one| Signed::decode(bytes(one)).unwrap());
             Message::Peers(Peers { id, masternodes })
         }
+        "get_holders" => Message::GetHolders(GetHolders { id, content: content() }),
+        "holders" => Message::Holders(Holders {
+            id,
+            providers: list(&it["providers"], |one| Signed::decode(bytes(one)).unwrap()),
+            masternodes: list(&it["masternodes"], |one| Signed::decode(bytes(one)).unwrap()),
+        }),
         other => panic!("no message is a {other}"),
     }
 }
@@ -266,7 +277,7 @@ fn every_message_has_this_frame() {
     }
     let mut numbers: Vec<u64> = frames.iter().map(|it| number(&it["number"])).collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, (1..=17).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
 }
 
 #[test]

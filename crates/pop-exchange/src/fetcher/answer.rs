@@ -1,12 +1,13 @@
 //! What sources say, and what becomes of a request.
 
 use pop_erasure::VerifiedShard;
-use pop_wire::message::{Cancel, Refusal, RefusalReason, Shard};
+use pop_wire::message::{Available, Cancel, Refusal, RefusalReason, Shard};
 use pop_wire::{Message, RequestId, SegmentIndex};
 
 use super::{Event, Fetcher, Flight, Output};
 use crate::greeting::{self, kind_name};
-use crate::limits::{BUSY_RETRY_MS, RETRY_AFTER_MS_MAX};
+use crate::limits::{ANNOUNCEMENTS_BURST, BUSY_RETRY_MS, RETRY_AFTER_MS_MAX};
+use crate::source::SourceKind;
 use crate::{Fault, LinkId};
 
 impl Fetcher {
@@ -30,8 +31,30 @@ impl Fetcher {
                 self.outputs.push_back(Output::Event(Event::Payment { link: from, peer, body }));
                 Ok(())
             }
+            Message::Available(available) => self.announced(from, available),
             other => Err(Fault::Unexpected { got: kind_name(&other) }),
         }
+    }
+
+    fn announced(&mut self, from: LinkId, available: Available) -> Result<(), Fault> {
+        let Some(source) = self.sources.get_mut(&from) else { return Ok(()) };
+        // spec/exchange.md §7.1: counted before it is looked at.
+        if !source.announcements.charge(self.now) {
+            return Err(Fault::AnnouncementFlood { burst: ANNOUNCEMENTS_BURST });
+        }
+        let Available { content, segments } = available;
+        if content != self.content.id() || source.kind != SourceKind::Viewer {
+            return Ok(());
+        }
+        let count = self.content.layout().segment_count();
+        if let Some(segment) = segments.last().filter(|last| last.0 >= count) {
+            return Err(Fault::NoSuchSegment { segment, count });
+        }
+        let event = Event::Available { link: from, peer: source.peer, segments: segments.len() };
+        self.outputs.push_back(Output::Event(event));
+        source.announces(segments);
+        self.dirty = true;
+        Ok(())
     }
 
     fn shard(&mut self, from: LinkId, shard: Shard) -> Result<(), Fault> {
@@ -90,7 +113,7 @@ impl Fetcher {
         if self.answers_cancelled(from, id).is_some() {
             return Ok(());
         }
-        let column = self.answered(from, id)?.column;
+        let Flight { segment, column, .. } = self.answered(from, id)?;
         let now = self.now;
         let Some(source) = self.sources.get_mut(&from) else { return Ok(()) };
         source.answered(now);
@@ -108,8 +131,8 @@ impl Fetcher {
             RefusalReason::PaymentDue
             | RefusalReason::ShuttingDown
             | RefusalReason::NotAccepted => source.columns.clear(),
-            // spec/exchange.md §6: not this column from this source.
-            _ => source.lacks(column),
+            // spec/exchange.md §6: not this column from this source, nor this segment from a viewer.
+            _ => source.lacks(segment, column),
         }
         let peer = source.peer;
         self.outputs.push_back(Output::Event(Event::Refused { peer, column, reason }));
@@ -160,8 +183,7 @@ impl Fetcher {
         source.cancelled += 1;
         source.cancelled_bytes += bytes;
         self.cancelled.insert(id, flight);
-        // Shards come whole: of one that isn't here, nothing is.
-        let message = Message::Cancel(Cancel { id, received_bytes: 0 });
+        let message = Message::Cancel(Cancel { id });
         self.outputs.push_back(Output::Send { link, message });
     }
 

@@ -1,12 +1,13 @@
 //! What to ask next, and what to do about those who don't answer (`spec/exchange.md` §7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pop_wire::message::{Credit, GetShard};
-use pop_wire::{ColumnIndex, ColumnSet, Message, RequestId, SegmentIndex};
+use pop_wire::{ColumnIndex, ColumnSet, Instant, Message, RequestId, SegmentIndex};
 
+use super::reach::Reach;
 use super::{Event, Fetcher, Flight, Output};
-use crate::assembly::Segment;
+use crate::assembly::{Segment, is_urgent};
 use crate::limits::TICK_MS;
 use crate::schedule::{self, Moment};
 use crate::source::{Source, SourceKind};
@@ -15,67 +16,172 @@ use crate::{Fault, LinkId};
 /// Time for which the next segment must be out of reach before that is reported, in milliseconds.
 const STARVING_AFTER_MS: u64 = 1_000;
 
+/// Segments that are begun at once though not all of one before could be asked for, if there are
+/// viewers: they hold different segments, so one that waits for its sources is no reason to let
+/// others idle.
+const SHORT_SEGMENTS_MAX: usize = 4;
+
+/// Segments that are passed over in one round because nobody can be asked for them.
+const SKIPPED_MAX: usize = 64;
+
 /// Requests of one round of planning, by link.
 type Asks = BTreeMap<LinkId, Vec<GetShard>>;
 
+/// One round of planning.
+#[derive(Debug)]
+pub(super) struct Round {
+    /// Throughput of the fastest source, in bytes a second.
+    best: u64,
+    pub(super) reach: Reach,
+    asks: Asks,
+    /// Segments in reach of which not all could be asked for.
+    pub(super) short: BTreeSet<u64>,
+}
+
+/// What is begun in one go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stretch {
+    Urgent,
+    /// All that is not far.
+    Near,
+    /// What is far and announced by viewers.
+    Far,
+}
+
 impl Fetcher {
     /// Ask for as much as the window, the sources and good sense allow: first what is begun,
-    /// then what is urgent, then the extra shards of what is urgent, then what comes after.
+    /// then what is urgent, then the extra shards of what is urgent, then what comes after, and
+    /// last what is far.
     pub(super) fn plan(&mut self) {
         self.short_of_room = false;
         let best = self.sources.values().filter(|source| source.kind != SourceKind::Local);
         let best = best.filter_map(|source| source.measured_bytes_per_s(self.now)).max();
         let best = best.unwrap_or(0);
-        let mut asks = Asks::new();
-        let begun: Vec<u64> = self.segments.keys().copied().collect();
-        begun.iter().for_each(|index| self.fill(*index, 0, best, &mut asks));
-        self.begin(true, best, &mut asks);
+        let (reach, asks) = (self.reach(), Asks::new());
+        let mut round = Round { best, reach, asks, short: BTreeSet::new() };
+        let far_from = round.reach.far_from;
+        let near: Vec<u64> = self.segments.range(..far_from).map(|(index, _)| *index).collect();
+        near.into_iter().for_each(|index| self.fill(index, 0, &mut round));
+        self.begin(Stretch::Urgent, &mut round);
         let geometry = self.content.layout().geometry();
         let extra = schedule::extra_shards(self.config.extra_shards, geometry.k(), geometry.n());
         if extra > 0 {
             let window = self.config.urgent_window_ms;
             let urgent = self.segments.iter().filter(|(_, s)| s.is_urgent(self.now, window));
             let urgent: Vec<u64> = urgent.map(|(index, _)| *index).collect();
-            urgent.into_iter().for_each(|index| self.fill(index, extra, best, &mut asks));
+            urgent.into_iter().for_each(|index| self.fill(index, extra, &mut round));
         }
         // One request at a time costs every hop its own wake-up, here and at the source: once the
         // window was full, the next segments are asked for a quarter of it at a time.
         let ample = self.charged_bytes <= self.config.window_bytes_max / 4 * 3;
-        if ample || self.segments.is_empty() {
-            self.begin(false, best, &mut asks);
+        let more = ample || self.segments.is_empty();
+        if more {
+            self.begin(Stretch::Near, &mut round);
         }
-        self.send(asks);
+        if far_from < self.wanted.end {
+            self.plan_far(more, &mut round);
+        }
+        self.send(round.asks);
+    }
+
+    fn plan_far(&mut self, more: bool, round: &mut Round) {
+        let safe = round.short.is_empty();
+        let far_from = round.reach.far_from;
+        let far: Vec<u64> = self.segments.range(far_from..).map(|(index, _)| *index).collect();
+        far.into_iter().for_each(|index| self.fill(index, 0, round));
+        if safe && std::mem::take(&mut self.drawn) {
+            self.begin_any(round);
+        }
+        if more {
+            self.begin(Stretch::Far, round);
+        }
     }
 
     /// Begin segments in order while a whole one fits, and a segment's room is left for hedging.
-    fn begin(&mut self, urgent_only: bool, best: u64, asks: &mut Asks) {
-        let layout = *self.content.layout();
-        let k = layout.geometry().k();
-        let spare = layout.segment_bytes();
-        while let Some(index) = self.next_fresh(self.fresh_from) {
-            self.fresh_from = index;
-            let Some(shard_bytes) = layout.shard_bytes(SegmentIndex(index)) else { return };
-            let shard_bytes = u64::from(shard_bytes);
-            let segment = Segment::new(k, shard_bytes, self.deadline_of(index));
-            let urgent = segment.is_urgent(self.now, self.config.urgent_window_ms);
-            let bytes = shard_bytes * u64::from(k);
-            let fits = self.charged_bytes + bytes + spare <= self.config.window_bytes_max;
-            if !fits || self.short_of_room || (urgent_only && !urgent) {
+    fn begin(&mut self, stretch: Stretch, round: &mut Round) {
+        let viewers = round.reach.viewers > 0;
+        let short_max = if viewers { SHORT_SEGMENTS_MAX } else { 1 };
+        let mut from = match stretch {
+            Stretch::Urgent | Stretch::Near => self.fresh_from,
+            Stretch::Far => self.fresh_from.max(round.reach.far_from),
+        };
+        let mut skipped = 0;
+        while let Some(index) = self.next_fresh(from) {
+            if from == self.fresh_from {
+                self.fresh_from = index;
+            }
+            from = index;
+            let deadline = self.deadline_of(index);
+            let ends = match stretch {
+                Stretch::Urgent => !is_urgent(deadline, self.now, self.config.urgent_window_ms),
+                Stretch::Near => index >= round.reach.far_from,
+                Stretch::Far => false,
+            };
+            if ends || round.short.len() >= short_max || skipped >= SKIPPED_MAX {
                 return;
             }
-            self.segments.insert(index, segment);
-            self.fill(index, 0, best, asks);
-            if self.segments.get(&index).is_some_and(Segment::is_untouched) {
-                // No source can be asked now: don't begin what can't go on.
-                self.segments.remove(&index);
+            if viewers && !self.is_in_reach(index, &round.reach) {
+                skipped += 1;
+                let Some(next) = self.next_in_reach(index, &round.reach) else { return };
+                from = next;
+                continue;
+            }
+            if !self.fits(index) {
+                if viewers && self.gives_way(index, round) {
+                    continue;
+                }
                 return;
+            }
+            if !self.try_begin(index, deadline, false, round) {
+                // No source can be asked now: don't begin what can't go on.
+                if !viewers {
+                    return;
+                }
+                skipped += 1;
+                from = index + 1;
             }
         }
     }
 
+    /// Whether a whole segment fits, beside what those that are begun still need, and one more
+    /// segment for hedging.
+    pub(super) fn fits(&self, index: u64) -> bool {
+        let layout = self.content.layout();
+        let Some(shard_bytes) = layout.shard_bytes(SegmentIndex(index)) else { return false };
+        let bytes = u64::from(shard_bytes) * u64::from(layout.geometry().k());
+        let promised: u64 = self.segments.values().map(Segment::unasked_bytes).sum();
+        let taken = self.charged_bytes + promised + layout.segment_bytes();
+        taken + bytes <= self.config.window_bytes_max
+    }
+
+    /// Ask for what can be had of a segment; `false` if that is nothing, and it is not begun.
+    pub(super) fn try_begin(
+        &mut self,
+        index: u64,
+        deadline: Option<Instant>,
+        drawn: bool,
+        round: &mut Round,
+    ) -> bool {
+        let layout = self.content.layout();
+        let Some(shard_bytes) = layout.shard_bytes(SegmentIndex(index)) else { return false };
+        let k = layout.geometry().k();
+        let mut segment = Segment::new(index, k, shard_bytes.into(), deadline);
+        segment.drawn = drawn;
+        self.segments.insert(index, segment);
+        self.fill(index, 0, round);
+        if self.segments.get(&index).is_some_and(Segment::is_untouched) {
+            self.segments.remove(&index);
+            round.short.remove(&index);
+            return false;
+        }
+        true
+    }
+
     /// Ask for what a segment lacks.
-    fn fill(&mut self, index: u64, extra: usize, best: u64, asks: &mut Asks) {
-        let data_columns = self.content.layout().geometry().k();
+    fn fill(&mut self, index: u64, extra: usize, round: &mut Round) {
+        let geometry = self.content.layout().geometry();
+        let data_columns = geometry.k();
+        let too_few = round.reach.columns.len() < usize::from(data_columns);
         loop {
             let Some(segment) = self.segments.get(&index) else { return };
             let bytes = segment.shard_bytes;
@@ -84,15 +190,27 @@ impl Fetcher {
                 return;
             }
             let hedging = segment.wanting(0) > 0 && segment.is_hedging();
-            let moment = Moment { now: self.now, config: &self.config, best_bytes_per_s: best };
+            let moment = Moment {
+                now: self.now,
+                config: &self.config,
+                best_bytes_per_s: round.best,
+                whom: round.reach.whom(segment),
+                held_by_others: too_few.then_some(&round.reach.columns),
+            };
             let chosen = schedule::choose(&self.sources, segment, data_columns, hedging, &moment);
             let Some((link, column)) = chosen else {
                 // Extra shards and hedges are no reason to hold later segments back.
-                self.short_of_room |= segment.is_short();
+                if segment.is_short() {
+                    self.short_of_room = true;
+                    let waits = round.reach.viewers == 0 || self.is_in_reach(index, &round.reach);
+                    if waits {
+                        round.short.insert(index);
+                    }
+                }
                 return;
             };
             self.totals.hedges += u64::from(hedging);
-            self.ask(index, link, column, asks);
+            self.ask(index, link, column, &mut round.asks);
         }
     }
 
@@ -148,6 +266,7 @@ impl Fetcher {
         let silent: Vec<(LinkId, Fault)> = self.sources.iter().filter_map(overdue).collect();
         silent.into_iter().for_each(|(link, fault)| self.fault(link, fault));
         self.strike();
+        self.draw();
         self.mark_late();
         self.report_overdue();
         self.report_starving();
@@ -221,7 +340,8 @@ impl Fetcher {
         let live: Vec<&Source> =
             self.sources.values().filter(|source| source.is_live(self.now)).collect();
         let held = self.segments.get(&head).map(Segment::columns).unwrap_or_default();
-        let offered = live.iter().flat_map(|source| source.columns.iter().copied());
+        let offering = live.iter().filter(|source| source.serves(head));
+        let offered = offering.flat_map(|source| source.columns.iter().copied());
         let reachable = held.union(&offered.collect::<ColumnSet>()).len();
         if reachable >= needed {
             self.starving_since = None;

@@ -22,7 +22,8 @@ pub enum Input {
         /// Who is at the other end.
         peer: PeerId,
         /// What it is said to hold: a record, its own word, or a guess. Wrong guesses cost one
-        /// refused request each.
+        /// refused request each. Not looked at for a viewer, which has every column of the
+        /// segments that it announces.
         columns: ColumnSet,
         /// What kind of node it is.
         kind: SourceKind,
@@ -174,6 +175,15 @@ pub enum Event {
         column: ColumnIndex,
         /// Why not.
         reason: RefusalReason,
+    },
+    /// A viewer says what it can serve of this content from now on.
+    Available {
+        /// Which link.
+        link: LinkId,
+        /// Who.
+        peer: PeerId,
+        /// Segments that it announced.
+        segments: u64,
     },
     /// A source made no progress and is left alone for a while.
     SourceResting {

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, VecDeque};
 use pop_wire::{ColumnIndex, ContentId, Instant, PeerId, RequestId, SegmentIndex};
 
 use super::Token;
+use super::announce::Told;
 use super::upload::Upload;
 use crate::Fault;
 use crate::credit::{ReceiveCredit, SendCredit};
@@ -26,6 +27,8 @@ pub(super) struct Link {
     pub(super) open: BTreeMap<RequestId, Open>,
     /// Questions among `open`.
     pub(super) questions: usize,
+    /// Lookups among `open`.
+    pub(super) lookups: usize,
     pub(super) uploads: BTreeMap<RequestId, Upload>,
     /// Payload bytes of each message sent and not flushed.
     pub(super) unflushed: VecDeque<u64>,
@@ -41,6 +44,8 @@ pub(super) struct Link {
     pub(super) unpaid: bool,
     /// Counted among the busy links.
     pub(super) busy: bool,
+    /// What it was told of what can be served here.
+    pub(super) told: Told,
 }
 
 /// A question or request without an answer.
@@ -49,6 +54,7 @@ pub(super) enum Open {
     Queued(Turn),
     Reading(Token),
     Question(Token),
+    Lookup(Token),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +78,7 @@ impl Link {
             queue: BTreeMap::new(),
             open: BTreeMap::new(),
             questions: 0,
+            lookups: 0,
             uploads: BTreeMap::new(),
             unflushed: VecDeque::new(),
             payload_bytes: 0,
@@ -80,6 +87,7 @@ impl Link {
             payments: PaymentBudget::new(now),
             unpaid: false,
             busy: false,
+            told: Told::default(),
         }
     }
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use pop_wire::message::RefusalReason;
 use pop_wire::{
-    ColumnIndex, ColumnSet, ContentId, Manifest, MasternodeRecord, Message, PeerId, SegmentIndex,
-    Signed, Verified,
+    ColumnIndex, ColumnSet, ContentId, Manifest, MasternodeRecord, Message, PeerId, ProviderRecord,
+    SegmentIndex, SegmentRanges, Signed, Verified,
 };
 
 use crate::{Fault, Introduction, LinkId, ShardWithProof};
@@ -65,6 +65,16 @@ pub enum Input {
         peer: PeerId,
         /// Payload in bytes; `u64::MAX` for no limit.
         bytes: u64,
+    },
+    /// This node can serve these segments of a content whole, every column of them, and no others;
+    /// for viewers, whose sources can't know otherwise. Told to every link that has said hello or
+    /// says it later, at most once a second; the latest word counts. None takes the content back.
+    /// At most 8 contents at once.
+    Available {
+        /// Of which content.
+        content: ContentId,
+        /// Which segments.
+        segments: SegmentRanges,
     },
     /// Say something about money to a peer. Nothing happens if the link is gone.
     Payment {
@@ -128,6 +138,17 @@ pub enum StoreOperation {
         /// Of which content.
         content: ContentId,
     },
+    /// `peer` wants to know who holds a content: look it up for it, answer
+    /// [`StoreResult::Holders`], or refuse: as *not accepted* where there is no way to look it up,
+    /// as *busy* where this peer or its network asked too often. At most two at once on a link.
+    FindHolders {
+        /// On which link it asks.
+        link: LinkId,
+        /// Who asks.
+        peer: PeerId,
+        /// Of which content.
+        content: ContentId,
+    },
     /// `peer` wants this node to keep a column. The shell's policy decides: answer
     /// [`StoreResult::ColumnOpened`], [`StoreResult::ColumnStored`] if it is here whole already,
     /// or a refusal.
@@ -178,6 +199,14 @@ pub enum StoreResult {
     Manifest(Signed<Manifest>),
     /// The columns held; none for an unknown content.
     Holdings(ColumnSet),
+    /// Who holds the content, and masternodes to know them by, best first. Of each list 64 are
+    /// sent, or as many as fit a frame.
+    Holders {
+        /// Who says so.
+        providers: Vec<Signed<ProviderRecord>>,
+        /// Their records, and others'.
+        masternodes: Vec<Signed<MasternodeRecord>>,
+    },
     /// The column is open; every segment below is written already.
     ColumnOpened {
         /// First segment that is missing.

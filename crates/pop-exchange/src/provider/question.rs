@@ -1,11 +1,11 @@
-//! Manifest, holdings and peers (`spec/exchange.md` §9).
+//! Manifest, holdings, peers and holders (`spec/exchange.md` §9).
 
-use pop_wire::message::{Holdings, ManifestReply, Peers, RefusalReason};
+use pop_wire::message::{Holders, Holdings, ManifestReply, Peers, RefusalReason};
 use pop_wire::{ContentId, Message, RequestId};
 
 use super::link::Open;
 use super::{Operation, Provider, StoreOperation, StoreResult, Token};
-use crate::limits::{BUSY_RETRY_MS, QUESTIONS_PER_LINK_MAX};
+use crate::limits::{BUSY_RETRY_MS, LOOKUPS_PER_LINK_MAX, QUESTIONS_PER_LINK_MAX};
 use crate::{Fault, LinkId};
 
 impl Provider {
@@ -35,6 +35,30 @@ impl Provider {
         }
         let masternodes = self.masternodes.clone();
         self.send(link, Message::Peers(Peers { id, masternodes }));
+        Ok(())
+    }
+
+    pub(super) fn get_holders(
+        &mut self,
+        link: LinkId,
+        id: RequestId,
+        content: ContentId,
+    ) -> Result<(), Fault> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        state.duplicate(id)?;
+        // spec/exchange.md §9: a lookup costs others' time too, so there are few at once.
+        if state.lookups >= LOOKUPS_PER_LINK_MAX || self.lookups >= self.config.lookups_max {
+            self.refuse(link, id, RefusalReason::Busy, BUSY_RETRY_MS);
+            return Ok(());
+        }
+        state.lookups += 1;
+        self.lookups += 1;
+        let peer = state.peer;
+        let operation = Operation::Holders { link, id };
+        let token = self.start(operation, StoreOperation::FindHolders { link, peer, content });
+        if let Some(state) = self.links.get_mut(&link) {
+            state.open.insert(id, Open::Lookup(token));
+        }
         Ok(())
     }
 
@@ -90,6 +114,23 @@ impl Provider {
         self.answer(token, link, id, answer);
     }
 
+    pub(super) fn holders_found(
+        &mut self,
+        token: Token,
+        link: LinkId,
+        id: RequestId,
+        result: StoreResult,
+    ) {
+        self.lookups -= 1;
+        let answer = match result {
+            StoreResult::Holders { providers, masternodes } => {
+                Ok(Message::Holders(Holders::fitting(id, providers, masternodes)))
+            }
+            other => Err(other),
+        };
+        self.answer(token, link, id, answer);
+    }
+
     fn answer(
         &mut self,
         token: Token,
@@ -98,11 +139,12 @@ impl Provider {
         answer: Result<Message, StoreResult>,
     ) {
         let Some(state) = self.links.get_mut(&link) else { return };
-        if state.open.get(&id) != Some(&Open::Question(token)) {
-            return;
+        match state.open.get(&id) {
+            Some(Open::Question(asked)) if *asked == token => state.questions -= 1,
+            Some(Open::Lookup(asked)) if *asked == token => state.lookups -= 1,
+            _ => return,
         }
         state.open.remove(&id);
-        state.questions -= 1;
         match answer {
             Ok(message) => self.send(link, message),
             Err(StoreResult::Refused { reason, retry_after_ms }) => {

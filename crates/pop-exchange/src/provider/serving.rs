@@ -267,7 +267,7 @@ impl Provider {
                 self.serving.queued -= 1;
             }
             Some(Open::Reading(_)) => {}
-            Some(Open::Question(_)) | None => return,
+            Some(Open::Question(_) | Open::Lookup(_)) | None => return,
         }
         link.open.remove(&id);
         link.progress(self.now);

@@ -125,7 +125,7 @@ impl Shop {
                 let open = self.open.get(&link(at)).filter(|open| !open.is_empty());
                 if let Some(open) = open {
                     let id = *open.iter().nth(usize::from(which) % open.len()).unwrap();
-                    let cancel = Cancel { id: RequestId(id), received_bytes: 0 };
+                    let cancel = Cancel { id: RequestId(id) };
                     self.receive(link(at), Message::Cancel(cancel));
                 }
             }

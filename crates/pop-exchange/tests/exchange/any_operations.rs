@@ -7,10 +7,10 @@ use pop_exchange::fetcher::{self, Fetcher, FetcherConfig, SourceKind};
 use pop_exchange::provider::{self, Provider, ProviderConfig, StoreOperation, StoreResult, Token};
 use pop_exchange::{LinkId, ShardWithProof};
 use pop_wire::message::{
-    Cancel, Credit, GetHoldings, GetPeers, GetShard, Hello, OpenColumn, PutShard, Refusal,
-    RefusalReason, SealColumn, Shard,
+    Available, Cancel, Credit, GetHolders, GetHoldings, GetPeers, GetShard, Hello, OpenColumn,
+    PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
-use pop_wire::{ColumnSet, Instant, Message, RequestId, SegmentIndex, VersionRange};
+use pop_wire::{ColumnSet, Instant, Message, RequestId, SegmentIndex, SegmentRanges, VersionRange};
 use proptest::prelude::*;
 
 use crate::film::{Film, column, peer};
@@ -30,6 +30,8 @@ enum Step {
     Answer(u8, u8),
     Want(u8, u8, Option<u16>),
     Release(u8),
+    /// Provider only.
+    Announce(u8, u8),
     Allowance(u8, u16),
     Pass(u16),
 }
@@ -58,8 +60,7 @@ fn message() -> impl Strategy<Value = Message> {
                 deadline_ms,
             })
         ),
-        2 => (id.clone(), any::<u64>())
-            .prop_map(|(id, received_bytes)| Message::Cancel(Cancel { id, received_bytes })),
+        2 => id.clone().prop_map(|id| Message::Cancel(Cancel { id })),
         1 => id.clone().prop_map(|id| Message::GetPeers(GetPeers { id })),
         1 => id.clone().prop_map(|id| {
             Message::GetHoldings(GetHoldings { id, content: FILM.content.id() })
@@ -74,6 +75,13 @@ fn message() -> impl Strategy<Value = Message> {
             Message::PutShard(PutShard { id, segment, segment_path, content_path, payload })
         }),
         1 => id.clone().prop_map(|id| Message::SealColumn(SealColumn { id })),
+        1 => id.clone().prop_map(|id| {
+            Message::GetHolders(GetHolders { id, content: FILM.content.id() })
+        }),
+        6 => (0_u64..10, 0_u64..10).prop_map(|(from, count)| {
+            let segments = SegmentRanges::covering([from..(from + count).min(9)]);
+            Message::Available(Available { content: FILM.content.id(), segments })
+        }),
         1 => (id, any::<u32>()).prop_map(|(id, retry_after_ms)| {
             Message::Refusal(Refusal { id, reason: RefusalReason::Busy, retry_after_ms })
         }),
@@ -91,6 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0_u8..10, 0_u8..10, any::<Option<u16>>())
             .prop_map(|(from, count, deadline)| Step::Want(from, count, deadline)),
         3 => (0_u8..9).prop_map(Step::Release),
+        1 => (0_u8..9, 0_u8..4).prop_map(|(from, count)| Step::Announce(from, count)),
         1 => (0_u8..3, any::<u16>()).prop_map(|(peer, bytes)| Step::Allowance(peer, bytes)),
         3 => any::<u16>().prop_map(Step::Pass),
     ]
@@ -105,6 +114,9 @@ fn result(operation: &StoreOperation, well: bool) -> Option<StoreResult> {
             FILM.shard(*segment, *column).map_or(refused, |s| StoreResult::Shard(s.clone()))
         }
         StoreOperation::ReadHoldings { .. } => StoreResult::Holdings(ColumnSet::all(4)),
+        StoreOperation::FindHolders { .. } => {
+            StoreResult::Holders { providers: Vec::new(), masternodes: Vec::new() }
+        }
         StoreOperation::OpenColumn { .. } => {
             StoreResult::ColumnOpened { next_segment: SegmentIndex(0) }
         }
@@ -149,6 +161,11 @@ fn check_provider(steps: Vec<Step>) {
                 now = now.after_ms(u64::from(ms));
                 provider::Input::Tick
             }
+            Step::Announce(from, count) => {
+                let (from, count) = (u64::from(from), u64::from(count));
+                let segments = SegmentRanges::covering([from..from + count]);
+                provider::Input::Available { content: FILM.content.id(), segments }
+            }
             Step::Answer(..) | Step::Want(..) | Step::Release(_) => continue,
         };
         // Misuse by the shell is refused, and changes nothing.
@@ -186,6 +203,7 @@ fn answer(get: &GetShard, how: u8) -> Message {
 fn check_fetcher(steps: Vec<Step>) {
     let mut config = FetcherConfig::default();
     config.window_bytes_max = 3 * 2 * 1024;
+    config.far_window_ms = 20_000;
     let mut fetcher = Fetcher::new(FILM.content.clone(), config, [1; 32]).unwrap();
     let mut asked: Vec<(LinkId, GetShard)> = Vec::new();
     let mut now = Instant(0);
@@ -196,7 +214,7 @@ fn check_fetcher(steps: Vec<Step>) {
                 link: link(at),
                 peer: peer(u64::from(who)),
                 columns: ColumnSet::all(u16::from(at) + 1),
-                kind: SourceKind::Viewer,
+                kind: [SourceKind::Viewer, SourceKind::Masternode][usize::from(who) % 2],
             },
             Step::LinkDown(at) => fetcher::Input::LinkDown { link: link(at) },
             Step::Message(at, message) => fetcher::Input::Message { link: link(at), message },
@@ -222,7 +240,7 @@ fn check_fetcher(steps: Vec<Step>) {
             Step::Flushed(segment, _) => {
                 fetcher::Input::Again { segment: SegmentIndex(u64::from(segment)) }
             }
-            Step::Stored(..) | Step::Allowance(..) => continue,
+            Step::Stored(..) | Step::Allowance(..) | Step::Announce(..) => continue,
         };
         let _misuse = fetcher.handle(now, input);
         while let Some(output) = fetcher.poll() {

@@ -215,7 +215,7 @@ fn a_cancelled_request_is_answered_once_and_its_place_is_free() {
     host.receive(LINK, credit(16 * 1024));
     host.receive(LINK, get(&film, 2, 1, 0));
     host.take_sent(LINK);
-    let cancel = |id| Message::Cancel(Cancel { id: RequestId(id), received_bytes: 0 });
+    let cancel = |id| Message::Cancel(Cancel { id: RequestId(id) });
     host.receive(LINK, cancel(2));
     host.receive(LINK, cancel(1));
     let answers = refusals(&host.take_sent(LINK));

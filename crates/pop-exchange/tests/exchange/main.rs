@@ -9,10 +9,12 @@ mod trace;
 mod world;
 
 mod allowances_hold;
+mod announcements;
 mod any_operations;
 mod eight_of_twenty_seven_sources_vanish;
 mod liars_are_named_and_dropped;
 mod limits_hold;
+mod lookups;
 mod payer_and_payee;
 mod payments;
 mod questions;
@@ -20,3 +22,4 @@ mod same_seed_same_trace;
 mod shards_are_fetched;
 mod slow_sources;
 mod uploads;
+mod viewers;

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use pop_exchange::provider::{self, Provider, ProviderConfig, StoreOperation, StoreResult, Token};
 use pop_exchange::{LinkId, ShardWithProof};
 use pop_wire::message::RefusalReason;
-use pop_wire::{ColumnIndex, ColumnSet, ContentId, Instant, Message};
+use pop_wire::{
+    ColumnIndex, ColumnSet, ContentId, Instant, MasternodeRecord, Message, ProviderRecord, Signed,
+};
 
 use crate::film::{Film, peer};
 
@@ -33,6 +35,8 @@ pub(crate) struct Host {
     pub(crate) flushes: bool,
     /// What the policy says to uploads.
     pub(crate) refuse_uploads: Option<RefusalReason>,
+    /// What a lookup of holders finds; nobody is looked up without.
+    pub(crate) holders: Option<(Vec<Signed<ProviderRecord>>, Vec<Signed<MasternodeRecord>>)>,
     /// Number of the write that fails.
     pub(crate) fail_write: Option<usize>,
     writes: usize,
@@ -57,6 +61,7 @@ impl Host {
             unflushed: BTreeMap::new(),
             flushes: true,
             refuse_uploads: None,
+            holders: None,
             fail_write: None,
             writes: 0,
             payload_max: 0,
@@ -140,6 +145,10 @@ impl Host {
             }
             StoreOperation::ReadManifest { .. } => refused(RefusalReason::NotFound),
             StoreOperation::ReadHoldings { .. } => StoreResult::Holdings(self.held),
+            StoreOperation::FindHolders { .. } => match self.holders.clone() {
+                Some((providers, masternodes)) => StoreResult::Holders { providers, masternodes },
+                None => refused(RefusalReason::NotAccepted),
+            },
             StoreOperation::OpenColumn { manifest, column, .. } => match self.refuse_uploads {
                 Some(reason) => refused(reason),
                 None if self.held.contains(column) => StoreResult::ColumnStored,

@@ -17,7 +17,10 @@ fn film(salt: u8) -> Rc<Film> {
 }
 
 /// Everything an asker says until it is quiet; answers and whether it closed the link.
-fn drain(asker: &mut Asker, host: Option<&mut Host>) -> (Vec<Result<Answer, Failure>>, bool) {
+pub(crate) fn drain(
+    asker: &mut Asker,
+    host: Option<&mut Host>,
+) -> (Vec<Result<Answer, Failure>>, bool) {
     let (mut answers, mut closed) = (Vec::new(), false);
     let mut host = host;
     while let Some(output) = asker.poll() {

@@ -10,7 +10,7 @@ use pop_exchange::fetcher::{self, Fetcher, FetcherConfig, SourceKind};
 use pop_exchange::provider::{self, Provider, ProviderConfig, StoreOperation, StoreResult, Token};
 use pop_exchange::{Fault, LinkId};
 use pop_wire::message::{GetPeers, RefusalReason, Shard};
-use pop_wire::{ColumnSet, Instant, Message, RequestId};
+use pop_wire::{ColumnSet, Instant, Message, RequestId, SegmentRanges};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -39,7 +39,7 @@ pub(crate) enum Manner {
     Absurd,
     /// Refuses everything as busy.
     Busy,
-    /// Says it has nothing.
+    /// Says it has nothing, whatever it announced.
     Empty,
 }
 
@@ -51,7 +51,10 @@ pub(crate) struct Holder {
     pub(crate) bytes_per_s: u64,
     pub(crate) alive: bool,
     pub(crate) kind: SourceKind,
-    link: LinkId,
+    /// What a viewer holds and announces.
+    pub(crate) segments: SegmentRanges,
+    timer: Option<Instant>,
+    pub(crate) link: LinkId,
     /// When the link's transmission of what was sent so far ends, in microseconds.
     busy_until_us: u64,
     replay: Option<Shard>,
@@ -65,6 +68,8 @@ enum Happening {
     Stored(usize, Token, StoreResult),
     Kill(usize, bool),
     Revive(usize),
+    Connect(usize),
+    HolderTick(usize),
     Played,
     ViewerTick,
     Released(u64),
@@ -86,6 +91,10 @@ pub(crate) struct World {
     pub(crate) events: Vec<(u64, fetcher::Event)>,
     pub(crate) closed: BTreeSet<LinkId>,
     pub(crate) charged_max: u64,
+    /// Requests: when, on which link, of which segment.
+    pub(crate) asked: Vec<(u64, LinkId, u64)>,
+    /// Verified payload that came in time, by link.
+    pub(crate) received: BTreeMap<LinkId, u64>,
     rng: ChaCha8Rng,
     queue: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
@@ -120,6 +129,8 @@ impl World {
             events: Vec::new(),
             closed: BTreeSet::new(),
             charged_max: 0,
+            asked: Vec::new(),
+            received: BTreeMap::new(),
             rng: ChaCha8Rng::from_seed(bytes),
             queue: BTreeMap::new(),
             sequence: 0,
@@ -158,11 +169,46 @@ impl World {
             bytes_per_s,
             alive: true,
             kind,
+            segments: SegmentRanges::default(),
+            timer: None,
             link: LinkId(0),
             busy_until_us: 0,
             replay: None,
         });
         self.holders.len() - 1
+    }
+
+    /// A viewer that holds `segments`, with all their columns.
+    pub(crate) fn add_viewer(
+        &mut self,
+        segments: &[std::ops::Range<u64>],
+        manner: Manner,
+        latency_ms: u64,
+        bytes_per_s: u64,
+    ) -> usize {
+        let columns = ColumnSet::new();
+        let kind = SourceKind::Viewer;
+        let viewer = self.add_holder(columns, manner, latency_ms, bytes_per_s, kind);
+        self.holders[viewer].segments = SegmentRanges::covering(segments.iter().cloned());
+        viewer
+    }
+
+    /// A viewer has more, or less, from now on.
+    pub(crate) fn announce(&mut self, viewer: usize, segments: &[std::ops::Range<u64>]) {
+        let segments = SegmentRanges::covering(segments.iter().cloned());
+        self.holders[viewer].segments = segments.clone();
+        let content = self.film.content.id();
+        self.hold(viewer, provider::Input::Available { content, segments });
+    }
+
+    pub(crate) fn connect_at(&mut self, at_ms: u64, holder: usize) {
+        self.at(at_ms * 1_000, Happening::Connect(holder));
+    }
+
+    /// Useful payload of all sources of a kind, in bytes.
+    pub(crate) fn received_of(&self, kind: SourceKind) -> u64 {
+        let of_kind = self.holders.iter().filter(|holder| holder.kind == kind);
+        of_kind.filter_map(|holder| self.received.get(&holder.link)).sum()
     }
 
     pub(crate) fn connect_all(&mut self) {
@@ -175,9 +221,12 @@ impl World {
         let state = &mut self.holders[holder];
         state.link = link;
         let (columns, kind) = (state.columns, state.kind);
-        let viewer = provider::Input::LinkUp { link, peer: peer(1_000) };
-        state.provider.handle(Instant(self.now_us / 1_000), viewer).unwrap();
-        self.drain_holder(holder);
+        let segments = state.segments.clone();
+        self.hold(holder, provider::Input::LinkUp { link, peer: peer(1_000) });
+        if kind == SourceKind::Viewer {
+            let content = self.film.content.id();
+            self.hold(holder, provider::Input::Available { content, segments });
+        }
         let peer = peer(u64::try_from(holder).unwrap());
         self.view(fetcher::Input::LinkUp { link, peer, columns, kind });
     }
@@ -316,6 +365,13 @@ impl World {
                 self.view(fetcher::Input::LinkDown { link });
                 self.connect(holder);
             }
+            Happening::Connect(holder) => self.connect(holder),
+            Happening::HolderTick(holder) => {
+                self.holders[holder].timer = None;
+                if self.holders[holder].alive {
+                    self.hold(holder, provider::Input::Tick);
+                }
+            }
             Happening::Played => {
                 if let Some(playing) = self.playing.as_mut() {
                     playing.next += 1;
@@ -357,6 +413,9 @@ impl World {
             match output {
                 fetcher::Output::Send { link, message } => {
                     self.trace.note(&format!("{} viewer {link} {message:?}", self.now_us));
+                    if let Message::GetShard(get) = &message {
+                        self.asked.push((self.now_ms(), link, get.segment.0));
+                    }
                     let Some(holder) = self.holders.iter().position(|h| h.link == link) else {
                         continue;
                     };
@@ -380,6 +439,9 @@ impl World {
                 _ => unreachable!("no other output"),
             }
             self.charged_max = self.charged_max.max(self.fetcher.charged_bytes());
+        }
+        for source in self.fetcher.sources() {
+            self.received.insert(source.link, source.received_bytes);
         }
         if self.viewer_timer.is_none()
             && let Some(at) = self.fetcher.next_timeout()
@@ -406,6 +468,16 @@ impl World {
                 }
                 _ => unreachable!("no other output"),
             }
+        }
+        let state = &self.holders[holder];
+        let soon = Instant(self.now_ms() + 1_001);
+        if let Some(at) = state.provider.next_timeout()
+            && state.kind == SourceKind::Viewer
+            && at < soon
+            && state.timer.is_none_or(|armed| at < armed)
+        {
+            self.holders[holder].timer = Some(at);
+            self.at(at.0.max(self.now_ms() + 1) * 1_000, Happening::HolderTick(holder));
         }
     }
 
@@ -463,6 +535,7 @@ impl World {
 
     fn store(&mut self, holder: usize, operation: &StoreOperation) -> Option<StoreResult> {
         let state = &self.holders[holder];
+        let viewer = state.kind == SourceKind::Viewer;
         let refused =
             |reason, retry_after_ms| Some(StoreResult::Refused { reason, retry_after_ms });
         match operation {
@@ -474,7 +547,12 @@ impl World {
                     let other = crate::film::column((column.get() + 1) % n);
                     Some(StoreResult::Shard(self.film.shard(*segment, other)?.clone()))
                 }
-                _ if !state.columns.contains(*column) => refused(RefusalReason::NotFound, 0),
+                _ if viewer && !state.segments.contains(*segment) => {
+                    refused(RefusalReason::NotFound, 0)
+                }
+                _ if !viewer && !state.columns.contains(*column) => {
+                    refused(RefusalReason::NotFound, 0)
+                }
                 _ => Some(StoreResult::Shard(self.film.shard(*segment, *column)?.clone())),
             },
             _ => refused(RefusalReason::NotFound, 0),

@@ -65,7 +65,8 @@ impl StoreWorker {
         let queue = match operation {
             StoreOperation::ReadShard { .. }
             | StoreOperation::ReadManifest { .. }
-            | StoreOperation::ReadHoldings { .. } => &self.reads,
+            | StoreOperation::ReadHoldings { .. }
+            | StoreOperation::FindHolders { .. } => &self.reads,
             _ => &self.writes,
         };
         if queue.send((token, operation)).is_err() {
@@ -123,6 +124,8 @@ impl Reader {
             StoreOperation::ReadHoldings { content } => {
                 StoreResult::Holdings(self.store.holdings(&content))
             }
+            // Nobody is looked up for others here.
+            StoreOperation::FindHolders { .. } => refused(RefusalReason::NotAccepted, 0),
             _ => refused(RefusalReason::Malformed, 0),
         }
     }

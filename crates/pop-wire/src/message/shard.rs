@@ -188,21 +188,10 @@ impl core::fmt::Display for RefusalReason {
     }
 }
 
-/// A request is no longer wanted; the answer may already be on its way.
+/// A request is no longer wanted; the answer may already be on its way. A shard comes whole or not
+/// at all, so there is no part of it to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancel {
     /// Number of the request.
     pub id: RequestId,
-    /// Payload bytes of this request that arrived, so that both sides agree what is owed.
-    pub received_bytes: u64,
-}
-
-impl Cancel {
-    pub(super) fn from_proto(cancel: &proto::Cancel) -> Self {
-        Self { id: RequestId(cancel.id), received_bytes: cancel.received_bytes }
-    }
-
-    pub(super) fn to_proto(self) -> proto::Cancel {
-        proto::Cancel { id: self.id.0, received_bytes: self.received_bytes }
-    }
 }

@@ -148,7 +148,7 @@ pub struct RecordBundle {
 pub struct ExchangeMessage {
     #[prost(
         oneof = "exchange_message::Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20"
     )]
     pub kind: ::core::option::Option<exchange_message::Kind>,
 }
@@ -190,6 +190,12 @@ pub mod exchange_message {
         Peers(super::Peers),
         #[prost(message, tag = "17")]
         Payment(super::Payment),
+        #[prost(message, tag = "18")]
+        GetHolders(super::GetHolders),
+        #[prost(message, tag = "19")]
+        Holders(super::Holders),
+        #[prost(message, tag = "20")]
+        Available(super::Available),
     }
 }
 /// First message each way. Nothing else may precede it.
@@ -253,9 +259,6 @@ pub struct Refusal {
 pub struct Cancel {
     #[prost(uint64, tag = "1")]
     pub id: u64,
-    /// of this request's payload, so that both sides agree what is owed
-    #[prost(uint64, tag = "2")]
-    pub received_bytes: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetManifest {
@@ -341,6 +344,34 @@ pub struct Peers {
     /// SignedEnvelope of MasternodeBody
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub masternodes: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// Ask who holds a content: a masternode looks it up for those who can't.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHolders {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub content: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Holders {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// SignedEnvelope of ProviderBody
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub providers: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// SignedEnvelope of MasternodeBody
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub masternodes: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// What a viewer can serve now, in place of what it said before: whole segments, every column.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Available {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub content: ::prost::bytes::Bytes,
+    /// ranges of 8 bytes: first and last segment, big-endian
+    #[prost(bytes = "bytes", tag = "2")]
+    pub segments: ::prost::bytes::Bytes,
 }
 /// A payment or a step towards one, either way. What is in it is not of the exchange.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

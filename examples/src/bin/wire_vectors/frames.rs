@@ -2,16 +2,17 @@
 
 use bytes::{Bytes, BytesMut};
 use pop_wire::message::{
-    Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
+    Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
+    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
     SealColumn, Shard,
 };
 use pop_wire::{
-    ColumnIndex, Digest, Keypair, Message, ProtocolVersion, RequestId, SegmentIndex, VersionRange,
+    ColumnIndex, Digest, Keypair, Message, ProtocolVersion, RequestId, SegmentIndex,
+    SegmentRanges, VersionRange,
 };
 use serde_json::{Value, json};
 
-use crate::records::{column_list, columns, content, manifest, masternode};
+use crate::records::{column_list, columns, content, manifest, masternode, provider};
 
 pub(crate) fn frames(keypair: &Keypair) -> Value {
     transfer(keypair).into_iter().chain(questions(keypair)).map(frame).collect()
@@ -83,8 +84,8 @@ fn transfer(keypair: &Keypair) -> Vec<Described> {
         (
             6,
             "cancel",
-            Message::Cancel(Cancel { id, received_bytes: 0 }),
-            json!({ "id": 300, "received_bytes": 0 }),
+            Message::Cancel(Cancel { id }),
+            json!({ "id": 300 }),
         ),
         (
             11,
@@ -125,6 +126,7 @@ fn questions(keypair: &Keypair) -> Vec<Described> {
     let manifest = manifest(keypair).signed().clone();
     let record = masternode(keypair).signed().clone();
     let columns = columns(&[0, 9, 26]);
+    let holder = provider(keypair).signed().clone();
     vec![
         (
             7,
@@ -162,6 +164,33 @@ fn questions(keypair: &Keypair) -> Vec<Described> {
             "payment",
             Message::Payment(Payment { body: Bytes::from_static(&[1, 2, 3]) }),
             json!({ "body": "010203" }),
+        ),
+        (
+            18,
+            "get_holders",
+            Message::GetHolders(GetHolders { id, content }),
+            json!({ "id": 1, "content": hex::encode(content.0) }),
+        ),
+        (
+            19,
+            "holders",
+            Message::Holders(Holders {
+                id,
+                providers: vec![holder.clone()],
+                masternodes: vec![record.clone()],
+            }),
+            json!({ "id": 1, "providers": [hex::encode(holder.encode())],
+                "masternodes": [hex::encode(record.encode())] }),
+        ),
+        (
+            20,
+            "available",
+            Message::Available(Available {
+                content,
+                segments: SegmentRanges::covering([0..4, 9..10, 300..1 << 32]),
+            }),
+            json!({ "content": hex::encode(content.0),
+                "segments": [[0, 3], [9, 9], [300, u32::MAX]] }),
         ),
     ]
 }

@@ -79,10 +79,17 @@ fn messages() -> Vec<Case> {
     for _ in 0..=limits::PEERS_MAX {
         peers = peers.bytes(2, &[]);
     }
+    let mut holders = [new(), new()];
+    for _ in 0..=limits::HOLDERS_MAX {
+        let [providers, masternodes] = holders;
+        holders = [providers.bytes(2, &[]), masternodes.bytes(3, &[])];
+    }
+    let [providers, masternodes] = holders;
+    let available = |ranges: &[u8]| new().bytes(1, &hash).bytes(2, ranges).message(20);
     let unsigned = new().bytes(1, &[1]).bytes(2, &[1; 63]).0;
     vec![
         ("message", "no kind", Vec::new()),
-        ("message", "only a kind that does not exist", new().message(18)),
+        ("message", "only a kind that does not exist", new().message(21)),
         ("message", "cut off", vec![0x12, 0x04, 0x08, 0x80]),
         ("message", "version 0", new().number(2, 1).message(1)),
         ("message", "versions upside down", new().number(1, 2).number(2, 1).message(1)),
@@ -118,6 +125,23 @@ fn messages() -> Vec<Case> {
             new().number(2, 1).number(3, limits::SEGMENTS_MAX + 1).message(14)
         }),
         ("message", "65 masternodes", peers.message(16)),
+        ("message", "65 providers of a content", providers.message(19)),
+        ("message", "65 masternodes that hold it", masternodes.message(19)),
+        ("message", "content of 31 bytes in an announcement", {
+            new().bytes(1, &[0; 31]).message(20)
+        }),
+        ("message", "a range of 7 bytes", available(&[0; 7])),
+        ("message", "a range that ends before it begins", available(&[0, 0, 0, 2, 0, 0, 0, 1])),
+        ("message", "ranges that touch", {
+            available(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3])
+        }),
+        ("message", "ranges that descend", {
+            available(&[0, 0, 0, 7, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2])
+        }),
+        ("message", "513 ranges", {
+            let range = |i: u16| [[0, 0].as_slice(), &(2 * i).to_be_bytes()].concat().repeat(2);
+            available(&(0..=512).flat_map(range).collect::<Vec<u8>>())
+        }),
         ("message", "payment of nothing", new().message(17)),
         ("message", "payment of 1025 bytes", {
             new().bytes(1, &[0; limits::PAYMENT_BODY_BYTES_MAX + 1]).message(17)

@@ -6,8 +6,8 @@
 //!
 //! Contract for the shell:
 //!
-//! - After every `Engine::handle`, or after a batch of them, drain `Engine::poll` to `None` and
-//!   carry everything out in order; then arm one timer for `Engine::next_timeout` and give
+//! - After every [`Engine::handle`], or after a batch of them, drain [`Engine::poll`] to `None` and
+//!   carry everything out in order; then arm one timer for [`Engine::next_timeout`] and give
 //!   [`Input::Tick`] when it fires. Late timers cost speed only.
 //! - Numbers of films and reads are the shell's, of links, peer connections and tokens the
 //!   engine's. No number is used twice.
@@ -17,12 +17,32 @@
 //!   reader has taken.
 
 mod address;
+mod cache;
 mod config;
+mod directory;
 mod error;
 mod event;
+mod film;
+mod hub;
+mod incoming;
 pub mod limits;
+mod outbox;
 mod port;
+mod reach;
+mod serving;
 mod stats;
+mod wire;
+
+use std::collections::BTreeMap;
+
+use pop_exchange::asker::{Answer, Question};
+use pop_wire::{Instant, Keypair, UnixTime};
+
+use self::directory::{Directory, Word};
+use self::film::{Film, Outcome};
+use self::hub::Hub;
+use self::limits::{FILMS_MAX, READS_MAX};
+use self::serving::Serving;
 
 pub use address::{Address, AddressError, Host, Protocol, Transport};
 pub use config::{EngineConfig, Ledger, Upload};
@@ -33,3 +53,254 @@ pub use port::{
     RtcEvent, RtcId, Token,
 };
 pub use stats::{EngineStats, FilmStats, SourceState, SourceStats};
+
+/// An ephemeral masternode. See the module's documentation for what its shell does.
+pub struct Engine {
+    hub: Hub,
+    directory: Directory,
+    films: BTreeMap<FilmId, Film>,
+    serving: Serving,
+    /// Something happened since everything was last settled.
+    dirty: bool,
+}
+
+impl core::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Engine").field("peer", &self.hub.own_peer()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine that knows its entries and has nothing open.
+    ///
+    /// # Errors
+    /// [`EngineError::Setting`] if the secret is no key.
+    pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        let keypair = Keypair::from_secret_bytes(&config.secret);
+        let keypair = keypair.map_err(|_| EngineError::Setting { field: "secret" })?;
+        let hub = Hub::new(config, keypair);
+        let directory = Directory::new(&hub)?;
+        let serving = Serving::new()?;
+        Ok(Self { hub, directory, films: BTreeMap::new(), serving, dirty: true })
+    }
+
+    /// This viewer: its key, its wallet.
+    pub fn peer_id(&self) -> pop_wire::PeerId {
+        self.hub.own_peer()
+    }
+
+    /// Take one input. `now` never goes back (if it does, the latest time seen counts); `wall` is
+    /// the time of day, for what others signed.
+    pub fn handle(&mut self, now: Instant, wall: UnixTime, input: Input) {
+        self.hub.now = self.hub.now.max(now);
+        self.hub.wall = wall;
+        self.dirty = true;
+        match input {
+            Input::Open { film, link } => self.open(film, &link),
+            Input::Close { film } => self.close(film, &EngineError::NotOpen),
+            Input::Read { read, film, range } => self.read(read, film, range),
+            Input::Pull { read, bytes } => {
+                self.films.values_mut().for_each(|film| film.pull(read, bytes));
+            }
+            Input::Stop { read } => self.films.values_mut().for_each(|film| film.stop(read)),
+            Input::Play { film, position_bytes, bytes_per_s } => {
+                if let Some(film) = self.films.get_mut(&film) {
+                    film.play(position_bytes, bytes_per_s);
+                }
+            }
+            Input::LinkUp { link, fingerprints } => self.link_up(link, fingerprints),
+            Input::LinkBytes { link, bytes } => self.link_bytes(link, &bytes),
+            Input::LinkFlushed { link, bytes } => self.link_flushed(link, bytes),
+            Input::LinkDown { link } => self.link_down(link),
+            Input::CacheLoaded { token, bytes } => self.cache_loaded(token, bytes.as_ref()),
+            Input::CacheStored { token, is_stored } => self.cache_stored(token, is_stored),
+            Input::Upload(upload) => {
+                self.hub.config.upload = upload;
+                self.serving.announce_all(&mut self.hub);
+            }
+            Input::Online(is_online) => self.online(is_online),
+            _ => {}
+        }
+    }
+
+    /// The next thing to do, or `None` until there is another input.
+    pub fn poll(&mut self) -> Option<Output> {
+        if self.hub.outbox.is_empty() && core::mem::take(&mut self.dirty) {
+            self.settle();
+        }
+        self.hub.outbox.pop()
+    }
+
+    /// When to give [`Input::Tick`]; `None` if nothing is to be waited for.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let films = self.films.values().filter_map(Film::next_timeout);
+        let directory = self.directory.next_timeout(!self.films.is_empty());
+        let serving = self.serving.next_timeout(&self.hub.config.upload);
+        films.chain(directory).chain(serving).chain(self.hub.wires.next_timeout()).min()
+    }
+
+    /// A look at a film; `None` if it is not open.
+    pub fn film_stats(&self, film: FilmId) -> Option<FilmStats> {
+        let film = self.films.get(&film)?;
+        let mut stats = film.stats();
+        stats.up_bytes = self.serving.up_bytes_of(&film.content());
+        Some(stats)
+    }
+
+    /// A look at the whole.
+    pub fn stats(&self) -> EngineStats {
+        EngineStats {
+            entries_up: self.directory.links().len(),
+            cached_bytes: self.hub.cache.stored_bytes(),
+            up_bytes: self.serving.up_bytes(),
+            ..EngineStats::default()
+        }
+    }
+
+    fn open(&mut self, id: FilmId, link: &str) {
+        let full = self.films.len() >= FILMS_MAX || self.films.contains_key(&id);
+        let film = match full {
+            true => Err(EngineError::TooMany { what: "open contents", max: FILMS_MAX }),
+            false => Film::open(id, link, self.hub.now),
+        };
+        match film {
+            Ok(film) => {
+                self.films.insert(id, film);
+                self.directory.links().into_iter().for_each(|link| self.introduce(link));
+            }
+            Err(error) => self.hub.outbox.push(Output::Failed { film: id, error }),
+        }
+    }
+
+    fn close(&mut self, id: FilmId, error: &EngineError) {
+        if let Some(mut film) = self.films.remove(&id) {
+            film.close(&mut self.hub, error);
+            if film.opened().is_some() {
+                self.serving.close(&mut self.hub, film.content());
+            }
+        }
+    }
+
+    fn read(&mut self, read: ReadId, film: FilmId, range: core::ops::Range<u64>) {
+        let reads: usize = self.films.values().map(Film::reads).sum();
+        let is_known = self.films.values().any(|film| film.has_read(read));
+        let error = match self.films.get_mut(&film) {
+            Some(film) if reads < READS_MAX && !is_known => {
+                return film.read(&mut self.hub, read, range);
+            }
+            Some(_) => EngineError::TooMany { what: "reads", max: READS_MAX },
+            None => EngineError::NotOpen,
+        };
+        self.hub.outbox.push(Output::ReadFailed { read, error });
+    }
+
+    fn online(&mut self, is_online: bool) {
+        let now = self.hub.now;
+        if is_online && !core::mem::replace(&mut self.hub.is_online, is_online) {
+            self.directory.retry_now(now);
+            self.films.values_mut().for_each(|film| film.retry_now(now));
+        }
+        self.hub.is_online = is_online;
+    }
+
+    /// Ask a masternode that can be asked about everything that is open.
+    fn introduce(&mut self, link: LinkId) {
+        for film in self.films.values_mut() {
+            let content = film.content();
+            if film.asks(link) {
+                self.directory.ask(&self.hub, link, Question::Manifest(content));
+            }
+            self.directory.ask(&self.hub, link, Question::Holders(content));
+        }
+    }
+
+    /// Do everything that inputs and time ask for, until there is nothing more to do.
+    fn settle(&mut self) {
+        self.hub.wires.late(self.hub.now).into_iter().for_each(|link| self.end(link));
+        self.directory.tick(&self.hub);
+        self.look_around();
+        self.directory.connect(&mut self.hub, !self.films.is_empty());
+        while let Some(word) = self.directory.poll(&mut self.hub) {
+            self.on_word(word);
+        }
+        let is_hopeful = self.directory.is_hopeful();
+        let each = |hub: &mut Hub, film: &mut Film| {
+            film.tick(hub, is_hopeful)?;
+            film.settle(hub)
+        };
+        let ids: Vec<FilmId> = self.films.keys().copied().collect();
+        for id in ids {
+            let Some(film) = self.films.get_mut(&id) else { continue };
+            let outcome = each(&mut self.hub, film);
+            self.judge(id, outcome);
+        }
+        self.serve();
+    }
+
+    /// Tell other viewers what is here, and give them what they ask for.
+    fn serve(&mut self) {
+        for content in self.hub.cache.take_changed() {
+            self.serving.announce(&mut self.hub, content);
+        }
+        self.serving.tick(&self.hub);
+        for link in self.serving.settle(&mut self.hub) {
+            self.end(link);
+        }
+    }
+
+    /// Look for holders where it is time, and for somebody who knows what nobody knew so far.
+    fn look_around(&mut self) {
+        let now = self.hub.now;
+        for film in self.films.values_mut() {
+            if film.looks(now) {
+                for link in self.directory.links() {
+                    self.directory.ask(&self.hub, link, Question::Holders(film.content()));
+                }
+            }
+            if film.is_unknown() {
+                self.directory.ask_also(film.holders());
+            }
+        }
+    }
+
+    fn on_word(&mut self, word: Word) {
+        match word {
+            Word::Greeted(link) => {
+                self.introduce(link);
+                self.directory.ask(&self.hub, link, Question::Peers);
+            }
+            Word::Answered(link, Question::Manifest(content), result) => {
+                let of = |film: &&mut Film| film.content() == content;
+                let mut failed = Vec::new();
+                for (id, film) in self.films.iter_mut().filter(|(_, film)| of(film)) {
+                    let was_open = film.opened().is_some();
+                    let outcome = film.answered(&mut self.hub, link, result.clone());
+                    if let Some(content) = film.opened().filter(|_| !was_open) {
+                        self.serving.open(&mut self.hub, content);
+                    }
+                    failed.push((*id, outcome));
+                }
+                failed.into_iter().for_each(|(id, outcome)| self.judge(id, outcome));
+            }
+            Word::Answered(_, Question::Holders(content), Ok(answer)) => {
+                if let Answer::Holders { providers, masternodes } = answer {
+                    self.directory.learn(&self.hub, masternodes);
+                    for film in self.films.values_mut().filter(|it| it.content() == content) {
+                        film.learn(&mut self.hub, &self.directory, providers.clone());
+                    }
+                }
+            }
+            Word::Answered(_, Question::Peers, Ok(Answer::Peers(masternodes))) => {
+                self.directory.learn(&self.hub, masternodes);
+            }
+            Word::Answered(..) => {}
+        }
+    }
+
+    fn judge(&mut self, id: FilmId, outcome: Outcome) {
+        if let Err(error) = outcome {
+            self.close(id, &error);
+            self.hub.outbox.push(Output::Failed { film: id, error });
+        }
+    }
+}

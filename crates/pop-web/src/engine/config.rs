@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::Address;
 
-/// Settings of an engine.
+/// Settings of an [`Engine`](super::Engine).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EngineConfig {

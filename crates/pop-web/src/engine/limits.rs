@@ -55,9 +55,6 @@ pub const OPEN_TIMEOUT_MS: u64 = 20_000;
 /// milliseconds. The read itself goes on waiting.
 pub const SOURCES_GONE_MS: u64 = 10_000;
 
-/// Bytes sent on a link to another viewer and not yet taken by its transport.
-pub const UNSENT_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// Plaintext kept of each film for reads that overlap and seeks back, in segments.
 pub const PLAIN_SEGMENTS_MAX: usize = 6;
 
@@ -72,3 +69,36 @@ pub const LIARS_MAX: usize = 4_096;
 
 /// Holders that are asked for a manifest after those who were asked first did not know it.
 pub const MORE_ASKERS_MAX: usize = 3;
+
+/// Ranges of bytes in one [`FilmStats`](super::FilmStats).
+pub const STATS_RANGES_MAX: usize = 256;
+
+/// Segments in memory for other viewers, with all their columns, in bytes; one segment may be more.
+pub const HOT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Entries of the cache being loaded at once.
+pub const CACHE_LOADS_MAX: usize = 16;
+
+/// Segments that a reader has loaded from the cache ahead of itself.
+pub const CACHE_AHEAD_SEGMENTS: u64 = 4;
+
+/// Other viewers that are linked to at once.
+pub const VIEWERS_MAX: usize = 12;
+
+/// Of these, those that this side offered a session to: there is always room to be found.
+pub const OFFERS_MAX: usize = 8;
+
+/// Links over which other viewers are served: one each, and room for one that comes again.
+pub const SERVE_LINKS_MAX: usize = 2 * VIEWERS_MAX;
+
+/// Payload read for other viewers and not yet taken by the transport, all together, in bytes.
+pub const SERVE_PAYLOAD_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// The same for one of them, in bytes.
+pub const SERVE_PAYLOAD_PER_LINK_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Requests of other viewers that wait, all together.
+pub const SERVE_REQUESTS_MAX: usize = 4_096;
+
+/// Candidates of one connection that wait until the other viewer is known.
+pub const EARLY_CANDIDATES_MAX: usize = 32;

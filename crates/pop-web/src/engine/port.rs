@@ -55,7 +55,8 @@ pub enum Input {
         /// `pop:<content id>?k=<key>`.
         link: String,
     },
-    /// Let go of a content and its reads. What is cached stays, and is served on.
+    /// Let go of a content and its reads; it is served no more. What is cached stays for the next
+    /// time.
     Close {
         /// Which.
         film: FilmId,
@@ -271,7 +272,7 @@ pub enum Output {
         token: Token,
         /// Under which name.
         key: CacheKey,
-        /// What: about a segment and 64 KiB at most.
+        /// What: a segment's shards and 80 KiB at most.
         bytes: Bytes,
     },
     /// Read an entry of the cache; then [`Input::CacheLoaded`].

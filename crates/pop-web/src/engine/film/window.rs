@@ -1,0 +1,202 @@
+//! Which segments are wanted now, and by when.
+
+use std::ops::Range;
+
+use pop_erasure::Content;
+use pop_exchange::fetcher;
+use pop_wire::{Instant, SegmentIndex};
+
+use super::{Film, Origin, Playing};
+use crate::engine::CacheKey;
+use crate::engine::cache::Cache;
+use crate::engine::hub::Hub;
+use crate::engine::limits::{CACHE_AHEAD_SEGMENTS, PLAIN_SEGMENTS_MAX};
+
+/// How soon a reader that waits needs its first segment, in milliseconds.
+const FIRST_DEADLINE_MS: u64 = 500;
+
+/// Pace assumed of media that doesn't tell its playing time, in bits a second.
+const ASSUMED_BIT_S: u64 = 8_000_000;
+
+/// Deadlines that move by less are not told anew, in milliseconds.
+const DEADLINE_GRAIN_MS: u64 = 1_000;
+
+/// Where playback is and how fast it goes.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// First byte not played yet, and bytes a second, if the page said so.
+    play: Option<(u64, u64)>,
+    segment_ms: u64,
+    /// Bytes a second on average over the whole film.
+    average_bytes_per_s: u64,
+}
+
+impl Pace {
+    /// Playing time of one segment: its share of the whole, or at the assumed pace.
+    pub(super) fn set_duration(&mut self, content: &Content) {
+        let manifest = content.manifest();
+        let segment = u128::from(content.layout().segment_bytes());
+        let (ms, bytes_per_s) = match (manifest.duration_ms, manifest.length_bytes) {
+            (0, _) | (_, 0) => {
+                (segment * 8 * 1000 / u128::from(ASSUMED_BIT_S), u128::from(ASSUMED_BIT_S / 8))
+            }
+            (duration, length) => {
+                let (duration, length) = (u128::from(duration), u128::from(length));
+                (duration * segment / length, length * 1000 / duration)
+            }
+        };
+        self.segment_ms = u64::try_from(ms).unwrap_or(u64::MAX).max(1);
+        self.average_bytes_per_s = u64::try_from(bytes_per_s).unwrap_or(u64::MAX).max(1);
+    }
+
+    pub(super) fn play(&mut self, position_bytes: u64, bytes_per_s: u64) {
+        self.play = Some((position_bytes, bytes_per_s));
+    }
+
+    pub(super) fn position_bytes(&self) -> Option<u64> {
+        self.play.map(|(position, _)| position)
+    }
+
+    pub(super) fn bytes_per_s(&self) -> u64 {
+        match self.play {
+            Some((_, pace @ 1..)) => pace,
+            _ => self.average_bytes_per_s,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.play, Some((_, 1..)))
+    }
+}
+
+/// What somebody reads on from.
+struct Lead {
+    segments: Range<u64>,
+    /// First byte of the read, since when, and whether it waits.
+    from_byte: u64,
+    started: Option<Instant>,
+}
+
+impl Film {
+    /// Tell the fetching machine what is wanted now.
+    pub(super) fn aim(&mut self, hub: &mut Hub) {
+        let leads = self.leads(hub);
+        let Some(playing) = &mut self.playing else { return };
+        for (at, lead) in leads.iter().enumerate() {
+            let ahead = if at == 0 { CACHE_AHEAD_SEGMENTS } else { 1 };
+            playing.load(hub, lead.segments.clone(), ahead);
+        }
+        let target = leads.iter().find_map(|lead| {
+            let missing = playing.missing(&hub.cache, lead.segments.clone())?;
+            Some((lead, missing))
+        });
+        let (wanted, deadline) = match target {
+            None => (0..0, None),
+            Some((lead, missing)) => {
+                let segment_bytes = playing.content.layout().segment_bytes();
+                let at = missing.start.saturating_mul(segment_bytes);
+                (missing, Some(deadline(&self.pace, lead, at, segment_bytes, hub.now)))
+            }
+        };
+        let needed: Vec<_> = leads.into_iter().map(|lead| lead.segments).collect();
+        playing.plain.trim(&needed, PLAIN_SEGMENTS_MAX);
+        playing.want(hub.now, wanted, deadline, self.pace.segment_ms);
+    }
+
+    /// Readers in the order in which they are to be served; each with what it reads ahead.
+    fn leads(&self, hub: &Hub) -> Vec<Lead> {
+        let Some(playing) = &self.playing else { return Vec::new() };
+        let layout = playing.content.layout();
+        let segment_bytes = layout.segment_bytes().max(1);
+        let ahead = (hub.config.window_bytes / segment_bytes).max(2);
+        let count = layout.segment_count();
+        let reads = self.reads.by_need(segment_bytes, |segment| playing.plain.has(segment));
+        let of_reads = reads.iter().filter(|read| read.next < read.range.end).map(|read| {
+            let first = read.next / segment_bytes;
+            let end = (read.range.end - 1) / segment_bytes + 1;
+            let segments = first..end.min(first.saturating_add(ahead));
+            Lead { segments, from_byte: read.range.start, started: Some(read.started) }
+        });
+        let mut leads: Vec<Lead> = of_reads.collect();
+        // Between two requests of a player, and while it reads in small ranges, playback leads.
+        if let Some(position) = self.pace.position_bytes().filter(|_| self.pace.is_running()) {
+            let first = (position / segment_bytes).min(count);
+            let segments = first..count.min(first.saturating_add(ahead));
+            leads.push(Lead { segments, from_byte: position, started: None });
+        }
+        leads
+    }
+}
+
+impl Playing {
+    /// The first segments in a row of `range` that are not here.
+    fn missing(&self, cache: &Cache, range: Range<u64>) -> Option<Range<u64>> {
+        let content = self.content.id();
+        let is_here = |segment: &u64| {
+            self.plain.has(*segment) || cache.has(&CacheKey { content, segment: *segment })
+        };
+        let first = range.clone().find(|segment| !is_here(segment))?;
+        let end = (first..range.end).find(is_here);
+        Some(first..end.unwrap_or(range.end))
+    }
+
+    /// Have what a reader takes next brought into memory, where the cache has it.
+    fn load(&mut self, hub: &mut Hub, range: Range<u64>, ahead: u64) {
+        let content = self.content.id();
+        let end = range.end.min(range.start.saturating_add(ahead));
+        for segment in range.start..end {
+            let key = CacheKey { content, segment };
+            let is_waiting = self.awaited.contains(&segment)
+                || self.segments.iter().any(|(waiting, ..)| waiting.0 == segment);
+            if self.plain.has(segment) || is_waiting || !hub.cache.has(&key) {
+                continue;
+            }
+            match hub.cache.shards(key) {
+                Some(shards) => {
+                    self.segments.push((SegmentIndex(segment), shards, Origin::Cache));
+                }
+                None if hub.load(key) => drop(self.awaited.insert(segment)),
+                None => {}
+            }
+        }
+    }
+
+    fn want(&mut self, now: Instant, wanted: Range<u64>, deadline: Option<Instant>, ms: u64) {
+        let moved = match (self.told.1, deadline) {
+            (Some(told), Some(new)) => {
+                let by = told.since_ms(new).max(new.since_ms(told));
+                by >= DEADLINE_GRAIN_MS
+            }
+            (told, new) => told != new,
+        };
+        if self.told.0 == wanted && self.told.2 == ms && !moved {
+            return;
+        }
+        self.told = (wanted.clone(), deadline, ms);
+        let input = fetcher::Input::Want {
+            segments: wanted,
+            first_deadline: deadline,
+            segment_duration_ms: ms,
+        };
+        // The segments are of this film.
+        let _refused = self.fetcher.handle(now, input);
+    }
+}
+
+/// When the byte at `at` is needed.
+fn deadline(pace: &Pace, lead: &Lead, at: u64, segment_bytes: u64, now: Instant) -> Instant {
+    match pace.play {
+        Some((position, bytes_per_s @ 1..)) if (lead.from_byte..=at).contains(&position) => {
+            let ms = (at - position).saturating_mul(1000) / bytes_per_s;
+            now.after_ms(ms.max(FIRST_DEADLINE_MS))
+        }
+        _ => {
+            // A reader that runs ahead of playback leaves more and more time; one that paused
+            // needs its next segment as soon as at the start.
+            let behind = at.saturating_sub(lead.from_byte) / segment_bytes.max(1);
+            let started = lead.started.unwrap_or(now);
+            let scheduled = started.after_ms(behind.saturating_mul(pace.segment_ms));
+            scheduled.max(now).after_ms(FIRST_DEADLINE_MS)
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What all parts of the engine share: time, keys, randomness, links, what is to be done.
+
+use std::collections::BTreeSet;
+
+use pop_erasure::VerifiedShard;
+use pop_exchange::Introduction;
+use pop_wire::{Instant, Keypair, Message, PeerId, UnixTime};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+use super::cache::Cache;
+use super::limits::{DIALS_MAX, LIARS_MAX};
+use super::outbox::Outbox;
+use super::wire::{Purpose, Shaking, Wires};
+use super::{
+    Address, CacheKey, EngineConfig, Event, LinkId, Output, Protocol, SourceKind, Token, Transport,
+};
+
+pub(super) struct Hub {
+    pub(super) now: Instant,
+    pub(super) wall: UnixTime,
+    pub(super) config: EngineConfig,
+    pub(super) keypair: Keypair,
+    pub(super) outbox: Outbox,
+    pub(super) wires: Wires,
+    pub(super) cache: Cache,
+    pub(super) is_online: bool,
+    rng: ChaCha20Rng,
+    liars: BTreeSet<PeerId>,
+    next_link: u64,
+    next_token: u64,
+}
+
+impl Hub {
+    pub(super) fn new(mut config: EngineConfig, keypair: Keypair) -> Self {
+        let mut outbox = Outbox::default();
+        let cached = core::mem::take(&mut config.cached);
+        let cache = Cache::new(config.cache_bytes_max, &cached, &mut outbox);
+        Self {
+            now: Instant::default(),
+            wall: UnixTime::default(),
+            rng: ChaCha20Rng::from_seed(*config.seed),
+            config,
+            keypair,
+            outbox,
+            cache,
+            wires: Wires::default(),
+            is_online: true,
+            liars: BTreeSet::new(),
+            next_link: 0,
+            next_token: 0,
+        }
+    }
+
+    pub(super) fn own_peer(&self) -> PeerId {
+        self.keypair.peer_id()
+    }
+
+    pub(super) fn introduction() -> Introduction {
+        let agent = concat!("pop-web/", env!("CARGO_PKG_VERSION")).to_owned();
+        Introduction { agent, masternode: None }
+    }
+
+    pub(super) fn random(&mut self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    pub(super) fn random_u64(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    pub(super) fn new_link(&mut self) -> LinkId {
+        self.next_link += 1;
+        LinkId(self.next_link)
+    }
+
+    pub(super) fn new_token(&mut self) -> Token {
+        self.next_token += 1;
+        Token(self.next_token)
+    }
+
+    /// Keep the k shards of a segment that was fetched.
+    pub(super) fn keep(&mut self, key: CacheKey, shards: &[VerifiedShard]) {
+        let token = self.new_token();
+        self.cache.keep(key, shards, token, &mut self.outbox);
+    }
+
+    /// Have a segment loaded; whether it is in memory, or on its way.
+    pub(super) fn load(&mut self, key: CacheKey) -> bool {
+        let token = self.new_token();
+        self.cache.load(key, token, &mut self.outbox)
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.outbox.push(Output::Event(event));
+    }
+
+    /// Whether another link may be dialled now.
+    pub(super) fn may_dial(&self) -> bool {
+        self.is_online && self.wires.dialing() < DIALS_MAX
+    }
+
+    pub(super) fn can_dial(&self, address: &Address) -> bool {
+        let is_direct = matches!(address.transport, Transport::WebRtcDirect { .. });
+        (address.is_secure() || !self.config.secure_page) && (self.config.webrtc || !is_direct)
+    }
+
+    /// Those that this browser can dial, WebSockets first.
+    pub(super) fn dialable(&self, addresses: impl IntoIterator<Item = Address>) -> Vec<Address> {
+        let mut found: Vec<Address> = Vec::new();
+        for address in addresses {
+            if self.can_dial(&address) && !found.contains(&address) {
+                found.push(address);
+            }
+        }
+        found.sort_by_key(|it| matches!(it.transport, Transport::WebRtcDirect { .. }));
+        found
+    }
+
+    pub(super) fn dial(
+        &mut self,
+        address: Address,
+        purpose: Purpose,
+        expected: Option<PeerId>,
+    ) -> LinkId {
+        let link = self.new_link();
+        let protocol = match purpose {
+            Purpose::Ask => Protocol::Ask,
+            Purpose::Signal => Protocol::Signal,
+            Purpose::Ledger => Protocol::Ledger,
+            Purpose::Fetch(_) | Purpose::FetchFromViewer(..) | Purpose::Serve(_) => Protocol::Fetch,
+        };
+        self.wires.insert(link, purpose, expected, self.now);
+        self.outbox.push(Output::Dial { link, address, protocol });
+        link
+    }
+
+    /// Begin the handshake of a link that is up.
+    pub(super) fn shake(&mut self, link: LinkId) {
+        let nonce = self.random();
+        let with = Shaking { now: self.now, keypair: &self.keypair, nonce };
+        self.wires.shake(link, with, &mut self.outbox);
+    }
+
+    pub(super) fn send(&mut self, link: LinkId, message: &Message) {
+        if self.wires.is_open(link) {
+            self.outbox.message(link, message);
+        }
+    }
+
+    /// Send, and have it counted until the transport takes it.
+    pub(super) fn send_counted(&mut self, link: LinkId, message: &Message) {
+        if self.wires.is_open(link) {
+            let bytes = self.outbox.message(link, message);
+            self.wires.sent(link, bytes);
+        }
+    }
+
+    /// Close a link that is of no use any more; whoever owns it knows.
+    pub(super) fn close(&mut self, link: LinkId) {
+        if self.wires.remove(link).is_some() {
+            self.outbox.push(Output::CloseLink { link });
+        }
+    }
+
+    /// A peer broke a rule: it is named, and asked for nothing any more.
+    pub(super) fn accuse(&mut self, peer: PeerId, kind: SourceKind, rule: String) {
+        if self.liars.len() >= LIARS_MAX {
+            self.liars.pop_first();
+        }
+        self.liars.insert(peer);
+        self.event(Event::PeerFault { peer, kind, rule });
+    }
+
+    pub(super) fn is_liar(&self, peer: &PeerId) -> bool {
+        self.liars.contains(peer)
+    }
+}

@@ -1,0 +1,136 @@
+//! What links bring, to whom it belongs.
+
+use bytes::Bytes;
+use pop_wire::{Message, PeerId};
+
+use super::wire::{Incoming, Purpose};
+use super::{Engine, EngineError, Event, Fingerprints, LinkId, SourceKind, Token};
+
+impl Engine {
+    pub(super) fn link_up(&mut self, link: LinkId, fingerprints: Option<Fingerprints>) {
+        self.hub.wires.up(link, fingerprints);
+        match self.hub.wires.purpose(link) {
+            Some(Purpose::Fetch(film)) => {
+                if let Some(film) = self.films.get(&film) {
+                    film.link_up(&mut self.hub, link);
+                }
+            }
+            Some(_) => self.hub.shake(link),
+            None => {}
+        }
+        self.drain(link);
+    }
+
+    pub(super) fn link_bytes(&mut self, link: LinkId, bytes: &[u8]) {
+        self.hub.wires.feed(link, bytes);
+        self.drain(link);
+    }
+
+    pub(super) fn link_flushed(&mut self, link: LinkId, bytes: u64) {
+        let messages = self.hub.wires.flushed(link, bytes);
+        self.serving.flushed(&self.hub, link, messages);
+    }
+
+    pub(super) fn cache_loaded(&mut self, token: Token, bytes: Option<&Bytes>) {
+        let Some(key) = self.hub.cache.loaded(token) else { return };
+        if let Some(content) = self.serving.content(&key.content) {
+            self.hub.cache.take_in(key, content, bytes, &mut self.hub.outbox);
+        }
+        self.serving.loaded(&mut self.hub, key);
+        for film in self.films.values_mut().filter(|film| film.content() == key.content) {
+            film.cached(&mut self.hub, key.segment);
+        }
+    }
+
+    pub(super) fn cache_stored(&mut self, token: Token, is_stored: bool) {
+        if self.hub.cache.stored(token, is_stored) {
+            self.hub.event(Event::Problem { error: EngineError::StorageBlocked });
+        }
+    }
+
+    /// Hand on everything that is there.
+    fn drain(&mut self, link: LinkId) {
+        let now = self.hub.now;
+        while let Some(incoming) = self.hub.wires.next(link, now, &mut self.hub.outbox) {
+            match incoming {
+                Incoming::Proven(peer) => self.proven(link, peer),
+                Incoming::Frame(frame) => match Message::decode(frame) {
+                    Ok(message) => self.message(link, message),
+                    Err(error) => self.broken(link, error.to_string()),
+                },
+                Incoming::Broken(rule) => self.broken(link, rule),
+            }
+        }
+    }
+
+    fn proven(&mut self, link: LinkId, peer: PeerId) {
+        match self.hub.wires.purpose(link) {
+            Some(Purpose::Ask) => self.directory.proven(&mut self.hub, link, peer),
+            Some(Purpose::Fetch(film)) => {
+                if let Some(film) = self.films.get_mut(&film) {
+                    film.proven(&mut self.hub, link, peer);
+                }
+            }
+            Some(Purpose::FetchFromViewer(film, _)) => {
+                if let Some(film) = self.films.get_mut(&film) {
+                    film.viewer_up(&mut self.hub, link, peer);
+                }
+            }
+            Some(Purpose::Serve(_)) => self.serving.link_up(&self.hub, link, peer),
+            Some(Purpose::Signal | Purpose::Ledger) | None => {}
+        }
+    }
+
+    fn message(&mut self, link: LinkId, message: Message) {
+        match self.hub.wires.purpose(link) {
+            Some(Purpose::Ask) => self.directory.message(&self.hub, link, message),
+            Some(Purpose::Fetch(film) | Purpose::FetchFromViewer(film, _)) => {
+                if let Some(film) = self.films.get_mut(&film) {
+                    film.message(&self.hub, link, message);
+                }
+            }
+            Some(Purpose::Serve(_)) => self.serving.message(&self.hub, link, message),
+            Some(Purpose::Signal | Purpose::Ledger) | None => {}
+        }
+    }
+
+    /// The other end sent what it may not. Who has proved nothing can't be named.
+    fn broken(&mut self, link: LinkId, rule: String) {
+        if let Some(peer) = self.hub.wires.peer(link) {
+            let kind = match self.hub.wires.purpose(link) {
+                Some(Purpose::Serve(_) | Purpose::FetchFromViewer(..)) => SourceKind::Viewer,
+                _ => SourceKind::Masternode,
+            };
+            self.hub.accuse(peer, kind, rule);
+        }
+        self.end(link);
+    }
+
+    /// The shell says that a link is gone.
+    pub(super) fn link_down(&mut self, link: LinkId) {
+        if let Some((purpose, _)) = self.hub.wires.remove(link) {
+            self.link_gone(link, purpose);
+        }
+    }
+
+    /// Close a link from this side.
+    pub(super) fn end(&mut self, link: LinkId) {
+        let Some(purpose) = self.hub.wires.purpose(link) else { return };
+        self.hub.close(link);
+        self.link_gone(link, purpose);
+    }
+
+    /// Whoever owned a link learns that it is gone.
+    fn link_gone(&mut self, link: LinkId, purpose: Purpose) {
+        match purpose {
+            Purpose::Ask => self.directory.link_down(&mut self.hub, link),
+            Purpose::Fetch(film) | Purpose::FetchFromViewer(film, _) => {
+                if let Some(film) = self.films.get_mut(&film) {
+                    film.link_down(&mut self.hub, link);
+                }
+            }
+            Purpose::Serve(_) => self.serving.link_down(&self.hub, link),
+            Purpose::Signal | Purpose::Ledger => {}
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Links as they are: bytes that come in any pieces, a handshake first, then frames.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use pop_signal::handshake::ChannelBinding;
+use pop_signal::limits::HANDSHAKE_FRAME_BYTES_MAX;
+use pop_signal::{DtlsFingerprint, Handshake};
+use pop_wire::limits::FRAME_BYTES_MAX;
+use pop_wire::{FrameSplitter, Instant, Keypair, PeerId};
+
+use super::limits::DIAL_TIMEOUT_MS;
+use super::outbox::Outbox;
+use super::{FilmId, Fingerprints, LinkId, RtcId};
+
+/// Who is to be told what comes over a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Questions to a masternode.
+    Ask,
+    /// Shards for a film, from a masternode.
+    Fetch(FilmId),
+    /// Shards for a film, from another viewer.
+    FetchFromViewer(FilmId, RtcId),
+    /// Shards for another viewer.
+    Serve(RtcId),
+    /// A relay.
+    Signal,
+    /// A ledger.
+    Ledger,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Not up yet, since.
+    Dialing(Instant),
+    /// Up, and not begun: nobody could take what comes next.
+    Held(ChannelBinding),
+    Shaking(Box<Handshake>),
+    Open,
+}
+
+#[derive(Debug)]
+struct Wire {
+    purpose: Purpose,
+    expected: Option<PeerId>,
+    peer: Option<PeerId>,
+    /// The other end opened it.
+    listens: bool,
+    /// What ties it to its connection, where that is known beforehand.
+    binding: Option<ChannelBinding>,
+    stage: Stage,
+    splitter: FrameSplitter,
+    /// Bytes of each message that was sent and not taken by the transport, if anybody counts.
+    unflushed: VecDeque<usize>,
+    /// Taken by the transport beyond whole messages.
+    flushed_bytes: u64,
+}
+
+/// What came over a link.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// The other end proved who it is.
+    Proven(PeerId),
+    /// A frame of the link's protocol.
+    Frame(Bytes),
+    /// The other end broke a rule: the link is to be closed.
+    Broken(String),
+}
+
+/// All links.
+#[derive(Debug, Default)]
+pub(super) struct Wires {
+    wires: BTreeMap<LinkId, Wire>,
+    dialing: usize,
+}
+
+/// What makes a handshake.
+pub(super) struct Shaking<'a> {
+    pub(super) now: Instant,
+    pub(super) keypair: &'a Keypair,
+    pub(super) nonce: [u8; 32],
+}
+
+impl Wires {
+    /// A link that is being opened.
+    pub(super) fn insert(
+        &mut self,
+        link: LinkId,
+        purpose: Purpose,
+        expected: Option<PeerId>,
+        now: Instant,
+    ) {
+        let wire = Wire {
+            purpose,
+            expected,
+            peer: None,
+            listens: matches!(purpose, Purpose::Serve(_)),
+            binding: None,
+            stage: Stage::Dialing(now),
+            splitter: FrameSplitter::new(),
+            unflushed: VecDeque::new(),
+            flushed_bytes: 0,
+        };
+        self.dialing += 1;
+        self.wires.insert(link, wire);
+    }
+
+    /// What ties a link to the connection that it is a channel of.
+    pub(super) fn bind(&mut self, link: LinkId, binding: ChannelBinding) {
+        if let Some(wire) = self.wires.get_mut(&link) {
+            wire.binding = Some(binding);
+        }
+    }
+
+    /// Links that are not up yet.
+    pub(super) fn dialing(&self) -> usize {
+        self.dialing
+    }
+
+    pub(super) fn purpose(&self, link: LinkId) -> Option<Purpose> {
+        self.wires.get(&link).map(|wire| wire.purpose)
+    }
+
+    /// Who proved to be at the other end.
+    pub(super) fn peer(&self, link: LinkId) -> Option<PeerId> {
+        self.wires.get(&link).and_then(|wire| wire.peer)
+    }
+
+    pub(super) fn is_open(&self, link: LinkId) -> bool {
+        self.wires.get(&link).is_some_and(|wire| matches!(wire.stage, Stage::Open))
+    }
+
+    /// The transport is there: the handshake may begin.
+    pub(super) fn up(&mut self, link: LinkId, given: Option<Fingerprints>) {
+        let Some(wire) = self.wires.get_mut(&link) else { return };
+        if matches!(wire.stage, Stage::Dialing(_)) {
+            self.dialing -= 1;
+            let given = given.map_or_else(ChannelBinding::none, |it| {
+                let fingerprints = [it.offerer, it.answerer].map(DtlsFingerprint);
+                ChannelBinding::webrtc(fingerprints[0], fingerprints[1])
+            });
+            wire.stage = Stage::Held(wire.binding.take().unwrap_or(given));
+        }
+    }
+
+    /// Begin the handshake of a link that is up, if it has not begun.
+    pub(super) fn shake(&mut self, link: LinkId, with: Shaking<'_>, outbox: &mut Outbox) {
+        let Some(wire) = self.wires.get_mut(&link) else { return };
+        let Stage::Held(binding) = &wire.stage else { return };
+        let binding = binding.clone();
+        wire.splitter.limit_bodies(HANDSHAKE_FRAME_BYTES_MAX);
+        let Shaking { now, keypair, nonce } = with;
+        let handshake = if wire.listens {
+            Handshake::new_listener(keypair, wire.expected, nonce, binding, now)
+        } else {
+            let (handshake, first) =
+                Handshake::new_dialer(keypair, wire.expected, nonce, binding, now);
+            outbox.frame(link, &first);
+            handshake
+        };
+        wire.stage = Stage::Shaking(Box::new(handshake));
+    }
+
+    /// Take bytes; what they were is to be fetched with [`next`](Self::next).
+    pub(super) fn feed(&mut self, link: LinkId, bytes: &[u8]) {
+        if let Some(wire) = self.wires.get_mut(&link) {
+            wire.splitter.push(bytes);
+        }
+    }
+
+    /// The next thing that came over a link.
+    pub(super) fn next(
+        &mut self,
+        link: LinkId,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) -> Option<Incoming> {
+        let wire = self.wires.get_mut(&link)?;
+        loop {
+            match &mut wire.stage {
+                Stage::Dialing(_) => return None,
+                // A listener's challenge waits until we begin; a listener says nothing first.
+                Stage::Held(_) if wire.splitter.buffered_bytes() <= HANDSHAKE_FRAME_BYTES_MAX => {
+                    return None;
+                }
+                Stage::Held(_) => return Some(Incoming::Broken("it spoke too early".to_owned())),
+                Stage::Shaking(handshake) => {
+                    let frame = match wire.splitter.next_frame() {
+                        Ok(frame) => frame?,
+                        Err(error) => return Some(Incoming::Broken(error.to_string())),
+                    };
+                    let step = match handshake.receive(now, &frame) {
+                        Ok(step) => step,
+                        Err(error) => return Some(Incoming::Broken(error.to_string())),
+                    };
+                    if let Some(frame) = step.send {
+                        outbox.frame(link, &frame);
+                    }
+                    if let Some(proven) = step.done {
+                        wire.stage = Stage::Open;
+                        wire.peer = Some(proven.peer);
+                        wire.splitter.limit_bodies(FRAME_BYTES_MAX);
+                        return Some(Incoming::Proven(proven.peer));
+                    }
+                }
+                Stage::Open => match wire.splitter.next_frame() {
+                    Ok(frame) => return frame.map(Incoming::Frame),
+                    Err(error) => return Some(Incoming::Broken(error.to_string())),
+                },
+            }
+        }
+    }
+
+    /// A message of so many bytes was sent, and somebody wants to know when the transport takes it.
+    pub(super) fn sent(&mut self, link: LinkId, bytes: usize) {
+        if let Some(wire) = self.wires.get_mut(&link) {
+            wire.unflushed.push_back(bytes);
+        }
+    }
+
+    /// The transport took so many bytes more: how many whole messages that makes. What no
+    /// counted message was, the handshake, goes first.
+    pub(super) fn flushed(&mut self, link: LinkId, bytes: u64) -> usize {
+        let Some(wire) = self.wires.get_mut(&link) else { return 0 };
+        wire.flushed_bytes = wire.flushed_bytes.saturating_add(bytes);
+        let mut messages = 0;
+        while let Some(first) = wire.unflushed.front() {
+            let first = u64::try_from(*first).unwrap_or(u64::MAX);
+            let Some(rest) = wire.flushed_bytes.checked_sub(first) else { break };
+            wire.flushed_bytes = rest;
+            wire.unflushed.pop_front();
+            messages += 1;
+        }
+        if wire.unflushed.is_empty() {
+            wire.flushed_bytes = 0;
+        }
+        messages
+    }
+
+    /// Forget a link; its purpose, if there was one, and who proved to be there.
+    pub(super) fn remove(&mut self, link: LinkId) -> Option<(Purpose, Option<PeerId>)> {
+        let wire = self.wires.remove(&link)?;
+        if matches!(wire.stage, Stage::Dialing(_)) {
+            self.dialing -= 1;
+        }
+        Some((wire.purpose, wire.peer))
+    }
+
+    /// Links that didn't come up, or didn't prove who is there, in time.
+    pub(super) fn late(&self, now: Instant) -> Vec<LinkId> {
+        let is_late = |(_, wire): &(&LinkId, &Wire)| wire.deadline().is_some_and(|at| now >= at);
+        self.wires.iter().filter(is_late).map(|(link, _)| *link).collect()
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.wires.values().filter_map(Wire::deadline).min()
+    }
+}
+
+impl Wire {
+    fn deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Dialing(since) => Some(since.after_ms(DIAL_TIMEOUT_MS)),
+            Stage::Shaking(handshake) => Some(handshake.deadline()),
+            Stage::Held(_) | Stage::Open => None,
+        }
+    }
+}

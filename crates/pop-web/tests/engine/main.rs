@@ -1,0 +1,7 @@
+//! The engine against masternodes and other viewers, in virtual time: no sockets, no clock, one
+//! seed. `POP_TEST_SEED` sets it.
+
+mod masternode;
+mod playing;
+mod viewer;
+mod world;

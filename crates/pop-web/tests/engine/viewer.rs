@@ -1,0 +1,156 @@
+//! A browser: the engine, and a player that reads and compares.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use pop_web::engine::{
+    Engine, EngineConfig, EngineError, Event, FilmId, Input, LinkId, Output, ReadId,
+};
+use pop_wire::Instant;
+
+use crate::masternode::{Published, WALL};
+
+pub const FILM: FilmId = FilmId(1);
+
+/// A read, and what it got so far.
+pub struct Reading {
+    film: Rc<Published>,
+    range: Range<u64>,
+    pub got: u64,
+    pulled: u64,
+    /// Bytes a second; `None` takes all it can get.
+    pace: Option<u64>,
+    started: Option<u64>,
+    pub stalled_ms: u64,
+    pub is_over: bool,
+    pub first_byte_at: Option<u64>,
+}
+
+pub struct Viewer {
+    pub engine: Engine,
+    pub opened_at: Option<u64>,
+    pub failed: Option<EngineError>,
+    pub reads: BTreeMap<u64, Reading>,
+    pub events: Vec<Event>,
+    /// Their number at the other end of each link's connection.
+    pub connections: BTreeMap<LinkId, usize>,
+    next_read: u64,
+    looked_at: u64,
+}
+
+/// Bytes that a paced reader holds ahead of playback.
+const AHEAD_BYTES: u64 = 256 * 1024;
+
+impl Viewer {
+    pub fn new(config: EngineConfig) -> Self {
+        Self {
+            engine: Engine::new(config).unwrap(),
+            opened_at: None,
+            failed: None,
+            reads: BTreeMap::new(),
+            events: Vec::new(),
+            connections: BTreeMap::new(),
+            next_read: 0,
+            looked_at: 0,
+        }
+    }
+
+    pub fn tell(&mut self, now: u64, input: Input) {
+        self.engine.handle(Instant(now), WALL.after_s(now / 1000), input);
+    }
+
+    pub fn open(&mut self, now: u64, film: &Published) {
+        self.tell(now, Input::Open { film: FILM, link: film.link() });
+    }
+
+    /// Read and compare; `pace` in bytes a second.
+    pub fn read(
+        &mut self,
+        now: u64,
+        film: &Rc<Published>,
+        range: Range<u64>,
+        pace: Option<u64>,
+    ) -> u64 {
+        self.next_read += 1;
+        let number = self.next_read;
+        let read = ReadId(number);
+        self.tell(now, Input::Read { read, film: FILM, range: range.clone() });
+        let reading = Reading {
+            film: Rc::clone(film),
+            range,
+            got: 0,
+            pulled: 0,
+            pace,
+            started: None,
+            stalled_ms: 0,
+            is_over: false,
+            first_byte_at: None,
+        };
+        self.reads.insert(number, reading);
+        self.pull(now);
+        number
+    }
+
+    pub fn stop(&mut self, now: u64, read: u64) {
+        self.tell(now, Input::Stop { read: ReadId(read) });
+        self.reads.remove(&read);
+    }
+
+    /// Play on: pull what playback has made room for, and count the time without bytes.
+    pub fn pull(&mut self, now: u64) {
+        let mut pulls = Vec::new();
+        let passed = now - self.looked_at;
+        self.looked_at = now;
+        for (number, reading) in &mut self.reads {
+            let want = match (reading.pace, reading.started) {
+                (Some(pace), Some(started)) => {
+                    let position = (now - started) * pace / 1000;
+                    let have = reading.got;
+                    if position > have && !reading.is_over {
+                        // Playback waits: the film goes on later.
+                        reading.stalled_ms += passed;
+                        reading.started = Some(started + (position - have) * 1000 / pace);
+                    }
+                    position.min(have) + AHEAD_BYTES
+                }
+                (Some(_), None) => AHEAD_BYTES,
+                (None, _) => reading.got + AHEAD_BYTES,
+            };
+            if want > reading.pulled {
+                pulls.push((*number, want - reading.pulled));
+                reading.pulled = want;
+            }
+        }
+        for (number, bytes) in pulls {
+            self.tell(now, Input::Pull { read: ReadId(number), bytes });
+        }
+    }
+
+    /// Take what concerns the page; give back what concerns the network.
+    pub fn on(&mut self, now: u64, output: Output) -> Option<Output> {
+        match output {
+            Output::Opened { .. } => self.opened_at = Some(now),
+            Output::Failed { error, .. } => self.failed = Some(error),
+            Output::Data { read, bytes } => {
+                let reading = self.reads.get_mut(&read.0).expect("a read that goes on");
+                let at = usize::try_from(reading.range.start + reading.got).unwrap();
+                assert_eq!(bytes, reading.film.plaintext[at..at + bytes.len()]);
+                reading.got += u64::try_from(bytes.len()).unwrap();
+                assert!(reading.got <= reading.pulled, "more than was pulled");
+                reading.first_byte_at.get_or_insert(now);
+                reading.started.get_or_insert(now);
+            }
+            Output::End { read } => {
+                let reading = self.reads.get_mut(&read.0).expect("a read that goes on");
+                let length = u64::try_from(reading.film.plaintext.len()).unwrap();
+                assert_eq!(reading.got, reading.range.end.min(length) - reading.range.start);
+                reading.is_over = true;
+            }
+            Output::ReadFailed { error, .. } => self.failed = Some(error),
+            Output::Event(event) => self.events.push(event),
+            other => return Some(other),
+        }
+        None
+    }
+}

@@ -60,6 +60,7 @@ for path in tracked("*.md"):
 LIMIT_TABLES = {
     "spec/wire.md": ["crates/pop-wire/src/limits.rs"],
     "spec/exchange.md": ["crates/pop-exchange/src/limits.rs"],
+    "spec/signal.md": ["crates/pop-signal/src/limits.rs"],
     "spec/incentive.md": [
         "crates/pop-incentive/src/limits.rs",
         "crates/pop-incentive/src/ledger/limits.rs",

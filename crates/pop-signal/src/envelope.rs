@@ -217,6 +217,11 @@ impl Envelope {
         Ok((sender, letter))
     }
 
+    /// Bytes of the envelope for a letter with a body of `body_bytes`.
+    pub(crate) fn bytes_for(body_bytes: usize) -> usize {
+        size_for(LETTER_HEADER_BYTES + body_bytes)
+    }
+
     /// The same in memory of its own: a slice of what was read keeps all of that alive.
     pub(crate) fn detached(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
@@ -282,9 +287,7 @@ impl Letter {
 
 /// Pad `text` to the next size and seal it: version, `header`, ciphertext, tag.
 pub(crate) fn close(version: u8, header: &[u8; 32], key: &[u8; 32], text: &[u8]) -> Envelope {
-    let needed = ENVELOPE_OVERHEAD_BYTES + text.len();
-    let sizes = [ENVELOPE_SMALL_BYTES, ENVELOPE_MEDIUM_BYTES, ENVELOPE_LARGE_BYTES];
-    let size = sizes.into_iter().find(|size| needed <= *size).expect("its length was checked");
+    let size = size_for(text.len());
     let mut out = Vec::with_capacity(size);
     out.push(version);
     out.extend_from_slice(header);
@@ -294,6 +297,15 @@ pub(crate) fn close(version: u8, header: &[u8; 32], key: &[u8; 32], text: &[u8])
     let tag = aes_seal(key, NONCE, associated_data, text);
     out.extend_from_slice(&tag);
     Envelope(out.into())
+}
+
+/// The smallest size that takes so many bytes inside.
+fn size_for(text_bytes: usize) -> usize {
+    match ENVELOPE_OVERHEAD_BYTES + text_bytes {
+        needed if needed <= ENVELOPE_SMALL_BYTES => ENVELOPE_SMALL_BYTES,
+        needed if needed <= ENVELOPE_MEDIUM_BYTES => ENVELOPE_MEDIUM_BYTES,
+        _ => ENVELOPE_LARGE_BYTES,
+    }
 }
 
 /// Padding that may be anything would be a channel beside the signature.

@@ -14,6 +14,7 @@ pub mod message;
 mod primitives;
 pub mod relay;
 mod seal;
+pub mod session;
 pub mod topic;
 
 pub use address::{Address, Rendezvous};
@@ -23,3 +24,4 @@ pub use handshake::Handshake;
 pub use link::{LinkId, Prefix};
 pub use message::RelayMessage;
 pub use seal::{SealKeypair, SealPublicKey};
+pub use session::Sessions;

@@ -59,6 +59,52 @@ pub const TOPIC_GRACE_S: u64 = 180;
 /// Bytes of a session description (§5): what fits into the largest envelope.
 pub const SDP_BYTES_MAX: usize = 15 * 1024;
 
+/// Bytes of a candidate (§5).
+pub const CANDIDATE_BYTES_MAX: usize = 512;
+
+/// Bytes of the name of a medium (§5).
+pub const SDP_MID_BYTES_MAX: usize = 32;
+
+/// Candidates in one letter (§5).
+pub const CANDIDATES_PER_LETTER_MAX: usize = 16;
+
+/// Candidates of a session that wait, each way (§5).
+pub const CANDIDATES_HELD_MAX: usize = 64;
+
+/// Time for an answer to an offer, in milliseconds (§5).
+pub const ANSWER_TIMEOUT_MS: u64 = 15_000;
+
+/// Time in which a session must be connected, in milliseconds (§5).
+pub const SESSION_TIMEOUT_MS: u64 = 120_000;
+
+/// Time after which an offer or answer is sent again, in milliseconds (§5).
+pub const RESEND_MS: u64 = 4_000;
+
+/// How often an offer or answer is sent again (§5).
+pub const RESENDS_MAX: u32 = 2;
+
+/// Sessions under way (§5).
+pub const SESSIONS_MAX: usize = 64;
+
+/// Sessions under way with one peer (§5).
+pub const SESSIONS_PER_PEER_MAX: usize = 4;
+
+/// Sessions under way or over, and remembered (§5).
+pub const ENDED_SESSIONS_MAX: usize = 4_096;
+
+/// Time for which a session that is over is remembered, in milliseconds (§5): as long as a letter of
+/// it could be taken for valid.
+pub const ENDED_MS: u64 = (LETTER_LIFE_S_MAX + 2 * CLOCK_SKEW_S) * 1_000;
+
+/// Contents whose other viewers are met (§5).
+pub const CONTENTS_MAX: usize = 4;
+
+/// Time after which a client joins again, in milliseconds (§6).
+pub const JOIN_AGAIN_MS: u64 = 20_000;
+
+/// Time between two notes of a viewer that seeks others, in milliseconds (§6).
+pub const ANNOUNCE_MS: u64 = 5_000;
+
 /// Longest wait that a relay asks of a client, in milliseconds (§6).
 pub const RETRY_AFTER_MS_MAX: u32 = 60_000;
 

@@ -219,6 +219,42 @@ def check_operation(vector, domain, actors, nonces, balances):
     return tag
 
 
+# Payment messages (§5.6): after the kind and the version, the fields of the table in their order.
+
+MESSAGES = {
+    1: ("ask", [("content", 32), ("rate_max", 16), ("peak_min_kbps", 4)]),
+    3: ("terms", [("vault", 32), ("serial", 8), ("rate", 16), ("tier", 4), ("from_bytes", 8),
+                  ("from_amount", 16), ("position", 8)]),
+    4: ("served", [("vault", 32), ("bytes", 8)]),
+    6: ("objection", [("code", 1)]),
+    7: ("credit request", [("serial", 8), ("lender", 20), ("borrower", 20), ("principal", 16),
+                           ("bytes", 8), ("interest_bps", 8), ("due", 8), ("number", 8),
+                           ("signature", 65)]),
+    8: ("credit", [("loan", 32), ("bytes", 8)]),
+    9: ("netting", [("vault", 32), ("bytes", 8)]),
+}
+NAMES_AND_HASHES = {"content", "vault", "loan", "lender", "borrower", "signature"}
+
+
+def check_message(vector):
+    data, fields = bytes.fromhex(vector["encoded"]), vector["fields"]
+    # A quote and a voucher are as they are in §4 and §5.1, with a version of their own.
+    if data[0] in (2, 5):
+        kind = {2: "quote", 5: "voucher"}[data[0]]
+        assert vector["kind"] == kind and data[1:].hex() == fields[kind]
+        read(kind.capitalize(), data[1:])
+        return data[0], None
+    kind, layout = MESSAGES[data[0]]
+    assert kind == vector["kind"] and data[1] == 1 and set(fields) == {name for name, _ in layout}
+    assert len(data) == 2 + sum(width for _, width in layout)
+    at = 2
+    for name, width in layout:
+        raw, at = data[at : at + width], at + width
+        found = raw.hex() if name in NAMES_AND_HASHES else int.from_bytes(raw, "big")
+        assert str(found) == str(fields[name]), (name, vector)
+    return data[0], fields.get("code")
+
+
 def check_refused(cases, refuse):
     for case in cases:
         try:
@@ -243,12 +279,16 @@ def main():
     seen = {check_operation(it, ledger["domain"], ledger["actors"], nonces, balances)
             for it in ledger["operations"]}
     assert seen == set(TAGS), "one operation of each tag"
+    messages = {check_message(it) for it in vectors["messages"]}
+    assert {kind for kind, _ in messages} == set(range(1, 10)), "one message of each kind"
+    assert {code for _, code in messages} == {None, *range(1, 10)}, "each objection"
     payer, payee = wallet(vectors["payer_secret"]), wallet(vectors["payee_secret"])
     vouchers, quotes = vectors["refused_vouchers"], vectors["refused_quotes"]
     check_refused(vouchers["refused"], lambda data: refuse_voucher(vouchers, data, payer, payee))
     check_refused(quotes["refused"], lambda data: refuse_quote(quotes, data))
     print(f"{len(vectors['prices'])} prices, {len(vectors['vouchers'])} vouchers, "
-          f"{len(vectors['quotes'])} quotes, {len(ledger['operations'])} operations and "
+          f"{len(vectors['quotes'])} quotes, {len(ledger['operations'])} operations, "
+          f"{len(vectors['messages'])} messages and "
           f"{len(vouchers['refused']) + len(quotes['refused'])} refusals agree with the specification")
 
 

@@ -17,6 +17,7 @@ const TERMS_BYTES: usize = 93;
 const SERVED_BYTES: usize = 41;
 const OBJECTION_BYTES: usize = 2;
 const CREDIT_BYTES: usize = 41;
+const NETTING_BYTES: usize = 41;
 
 /// One message between a payer and a payee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,13 @@ pub enum PaymentMessage {
         /// The newest loan of this payer.
         loan: LoanId,
         /// Bytes that are left of all of them.
+        bytes: u64,
+    },
+    /// Payee: I buy from you too. What I owe you counts as your payment (§7).
+    Netting {
+        /// Who pays for what it is served.
+        vault: VaultId,
+        /// Bytes that it may leave unpaid.
         bytes: u64,
     },
 }
@@ -171,6 +179,9 @@ impl PaymentMessage {
             Self::Credit { loan, bytes } => {
                 (8, Writer::<CREDIT_BYTES>::new().bytes(&loan.0).u64(*bytes).finish().into())
             }
+            Self::Netting { vault, bytes } => {
+                (9, Writer::<NETTING_BYTES>::new().bytes(&vault.0).u64(*bytes).finish().into())
+            }
         };
         let mut message = Vec::with_capacity(1 + body.len());
         message.push(kind);
@@ -220,6 +231,10 @@ impl PaymentMessage {
             8 => {
                 let mut reader = Reader::<CREDIT_BYTES>::new("credit", body)?;
                 Self::Credit { loan: LoanId(reader.array()), bytes: reader.u64() }
+            }
+            9 => {
+                let mut reader = Reader::<NETTING_BYTES>::new("netting", body)?;
+                Self::Netting { vault: reader.vault(), bytes: reader.u64() }
             }
             _ => return Err(FormatError::Range { field: "kind of payment message" }),
         })

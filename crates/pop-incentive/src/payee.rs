@@ -224,7 +224,8 @@ impl Payee {
             }
             PayeeInput::Served { vault, bytes } => self.served(vault, bytes),
             PayeeInput::Balance { vault, balance } => {
-                self.account(vault)?.balance = balance;
+                let account = self.account(vault)?;
+                (account.balance, account.nets) = (balance, true);
                 self.allow(vault)
             }
             PayeeInput::Persisted { vault } => self.persisted(vault),
@@ -246,6 +247,17 @@ impl Payee {
     /// Bytes served to a payer in all: what it is told after a reconnection.
     pub fn served_bytes(&self, vault: VaultId) -> u64 {
         self.accounts.get(&vault).map_or(0, |account| account.served)
+    }
+
+    /// What a payer owes for what it was served, as far as it acknowledged that or is about to, and
+    /// what of that it promised: what we may net our own debt to it with. `None` without an account.
+    pub fn debt(&self, vault: VaultId) -> Option<Balance> {
+        self.accounts.get(&vault).map(Account::debt)
+    }
+
+    /// Bytes that a payer may leave unpaid.
+    pub fn float(&self, vault: VaultId) -> u64 {
+        self.accounts.get(&vault).map_or(0, |account| account.float)
     }
 
     /// The voucher that is stored, which is all that can be redeemed.

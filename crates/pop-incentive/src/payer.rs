@@ -58,6 +58,21 @@ pub enum PayerInput {
         /// Its count.
         bytes: u64,
     },
+    /// The payee takes what it owes us as payment, and lets us owe so many bytes before we pay:
+    /// nothing is paid ahead any more, and what came is acknowledged more often. Zero if it
+    /// doesn't, and after each [`PayerInput::Open`].
+    Netting {
+        /// Who.
+        payee: WalletAddress,
+        /// Bytes that may be owed; less than its float by at least one shard.
+        band: u64,
+    },
+    /// Nothing more is wanted for now: promise what is owed to the last base unit, also of what the
+    /// payee still takes from us.
+    Rest {
+        /// Of whom.
+        payee: WalletAddress,
+    },
     /// What the payee owes us, and has promised us, for what we serve it.
     Balance {
         /// Who.
@@ -214,6 +229,14 @@ impl Payer {
                 self.account(payee)?.balance = balance;
                 self.promise(payee)
             }
+            PayerInput::Netting { payee, band } => {
+                self.account(payee)?.band = band;
+                self.promise(payee)
+            }
+            PayerInput::Rest { payee } => {
+                self.account(payee)?.resting = true;
+                self.promise(payee)
+            }
             PayerInput::Persisted { payee } => self.persisted(payee),
             PayerInput::Close { payee } => self.close(payee),
         }
@@ -232,6 +255,12 @@ impl Payer {
     /// Base units promised to each payee in this epoch.
     pub fn promises(&self) -> impl Iterator<Item = (WalletAddress, Amount)> + '_ {
         self.accounts.iter().map(|(payee, account)| (*payee, account.record.amount))
+    }
+
+    /// What we owe a payee for what came, and what of that we promised: what its own debt to us is
+    /// netted with. `None` without an account.
+    pub fn debt(&self, payee: WalletAddress) -> Option<Balance> {
+        self.accounts.get(&payee).map(Account::debt)
     }
 
     /// What can be lost to payees that take a promise and serve nothing, in bytes.
@@ -274,7 +303,14 @@ impl Payer {
             Account::new(PayerRecord::new(vault, epoch, payee, meter), false)
         });
         let counted = account.balance.counts_as_paid(account.record.amount);
-        account.record.meter.change(tariff, counted.ok_or(PayerError::Overflow)?);
+        let mut counted = counted.ok_or(PayerError::Overflow)?;
+        if account.balance != Balance::default() {
+            // What the payee owes us beyond what came may still be paid to us instead.
+            let came = account.record.meter.price(account.position()).unwrap_or(counted);
+            counted = counted.min(came.max(account.record.amount));
+        }
+        account.record.meter.change(tariff, counted);
+        account.band = 0;
         account.ahead = self.exposure.grant(payee, prefix, account.verified);
         account.open = true;
         let (meter, position) = (account.record.meter, account.position());
@@ -291,6 +327,7 @@ impl Payer {
     fn want(&mut self, payee: WalletAddress, bytes: u64) -> Result<(), PayerError> {
         let account = self.account(payee)?;
         account.wanted = account.wanted.checked_add(bytes).ok_or(PayerError::Overflow)?;
+        account.resting &= bytes == 0;
         self.promise(payee)
     }
 
@@ -380,7 +417,13 @@ impl Payer {
         if self.vault.closes.is_some() {
             return Ok(());
         }
-        let Some(needed) = account.next_amount() else { return Ok(()) };
+        let Some(needed) = account.next_amount() else {
+            if account.owes_receipt() {
+                account.record.bytes = account.verified;
+                return self.store(payee);
+            }
+            return Ok(());
+        };
         let others = self.promised.checked_sub(account.record.amount);
         let others = others.expect("the sum has this amount in it");
         let promised = others.checked_add(needed).unwrap_or(Amount::from_base_units(u128::MAX));

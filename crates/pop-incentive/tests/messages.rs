@@ -58,6 +58,7 @@ fn all() -> Vec<PaymentMessage> {
         PaymentMessage::Voucher(voucher.sign(&domain, &key)),
         PaymentMessage::CreditRequest(CreditRequest { serial: 4, note }),
         PaymentMessage::Credit { loan: LoanId([8; 32]), bytes: 1 << 20 },
+        PaymentMessage::Netting { vault: VaultId([1; 32]), bytes: 1 << 19 },
     ];
     all.extend(objection.map(PaymentMessage::Objection));
     all
@@ -86,7 +87,7 @@ fn a_message_of_another_length_kind_or_version_is_refused() {
         other[1] = 2;
         assert!(matches!(PaymentMessage::decode(&other), Err(FormatError::Version { .. })));
     }
-    for kind in [0, 9, 255] {
+    for kind in [0, 10, 255] {
         let unknown = PaymentMessage::decode(&[kind, 1, 1]);
         assert!(matches!(unknown, Err(FormatError::Range { .. })));
     }

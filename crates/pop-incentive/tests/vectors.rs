@@ -10,6 +10,7 @@ use pop_incentive::ids::VaultId;
 use pop_incentive::ledger::{
     LedgerParameters, LedgerState, SignedOperation, no_equivocation_check,
 };
+use pop_incentive::message::PaymentMessage;
 use pop_incentive::payee::{Payee, PayeeInput, PayeeOutput, PayeePolicy};
 use pop_incentive::quote::{Demand, Quote, SignedQuote};
 use pop_incentive::rate::{Meter, Rate, Tariff, Tier};
@@ -125,6 +126,22 @@ fn quotes_are_those_of_the_vectors() {
         assert_eq!(SignedQuote::decode(&signed.encode()), Ok(signed));
         assert_eq!(signed.verify(&domain), Ok(()));
     }
+}
+
+#[test]
+fn payment_messages_are_those_of_the_vectors() {
+    let vectors = vectors();
+    let mut kinds = BTreeSet::new();
+    for vector in vectors["messages"].as_array().unwrap() {
+        let encoded = bytes(&vector["encoded"]);
+        let message = PaymentMessage::decode(&encoded).unwrap();
+        assert_eq!(message.encode(), encoded, "{vector}");
+        let text = format!("{message:?}").to_lowercase();
+        let kind = text.split(['(', ' ']).next().unwrap();
+        assert_eq!(vector["kind"].as_str().unwrap().replace(' ', ""), kind);
+        kinds.insert(encoded[0]);
+    }
+    assert_eq!(kinds, (1..=9).collect());
 }
 
 fn ledger(vectors: &Value) -> LedgerState {

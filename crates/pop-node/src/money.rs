@@ -30,7 +30,7 @@ use crate::ledger::LedgerClient;
 use crate::settings::Settings;
 use crate::stats::Stats;
 
-pub(crate) use self::purse::{Line, Purse, Traffic, Word};
+pub(crate) use self::purse::{Line, Purse, Traffic, Wanted, Word};
 pub use self::report::{Earnings, Row};
 pub use self::store::Earned;
 pub(crate) use self::till::{Action, News, Till};
@@ -135,7 +135,8 @@ impl Money {
         let purse = bank.settings.price_max.map(|_| Purse::start(bank.clone(), own));
         let price_max = bank.settings.price_max;
         let writing = Mutex::new(Some(thread));
-        Ok((Self { purse, price_max, store, writing }, bank, Books(books)))
+        let books = Books { loaded: books, purse: purse.clone() };
+        Ok((Self { purse, price_max, store, writing }, bank, books))
     }
 
     /// Wait until everything that was to be stored is; nobody stores more any more.
@@ -160,9 +161,12 @@ impl Money {
     }
 }
 
-/// What a till remembers from before.
+/// What a till remembers from before, and who pays for what its node fetches.
 #[derive(Debug)]
-pub(crate) struct Books(Loaded);
+pub(crate) struct Books {
+    loaded: Loaded,
+    purse: Option<Purse>,
+}
 
 /// The vouchers that a node which doesn't run any more has stored: anybody may redeem them for it.
 pub(crate) fn stored_vouchers(data_dir: &Path) -> Result<Vec<SignedVoucher>, NodeError> {

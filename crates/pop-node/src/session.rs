@@ -315,6 +315,9 @@ impl Driver {
     fn on_wish(&mut self, wish: Wish) {
         match wish {
             Wish::Want { segments, first_deadline, segment_duration_ms } => {
+                if segments.is_empty() {
+                    self.payments.rest();
+                }
                 self.handle(Input::Want { segments, first_deadline, segment_duration_ms });
             }
             Wish::Release(segment) => self.handle(Input::Release { segment }),

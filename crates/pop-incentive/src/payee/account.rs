@@ -28,6 +28,10 @@ pub(super) struct Account {
     pub(super) served: u64,
     pub(super) float: u64,
     pub(super) balance: Balance,
+    /// It serves us too.
+    pub(super) nets: bool,
+    /// Bytes that the payer acknowledged in earlier epochs, and no voucher paid.
+    pub(super) carried: u64,
     pub(super) redeemed: Amount,
     /// Redemption was asked for up to here.
     pub(super) asked: Amount,
@@ -50,6 +54,8 @@ impl Account {
             served: 0,
             float: 0,
             balance: Balance::default(),
+            nets: false,
+            carried: 0,
             redeemed: Amount::ZERO,
             asked: Amount::ZERO,
             open: false,
@@ -71,14 +77,37 @@ impl Account {
         account
     }
 
-    /// Every voucher is void; what wasn't paid is still owed.
+    /// Every voucher is void; what none paid is still owed, and what we owe the payer still counts.
     pub(super) fn begin_epoch(&mut self) {
-        self.served = self.served.saturating_sub(self.covered());
+        let paid = self.promised_bytes();
+        self.carried = self.acknowledged().saturating_sub(paid);
+        self.served = self.served.saturating_sub(paid);
         self.meter = self.meter.map(|meter| Meter::new(meter.tariff()));
         self.next_meter = None;
         (self.stored, self.newest) = (None, None);
-        self.balance = Balance::default();
         (self.redeemed, self.asked) = (Amount::ZERO, Amount::ZERO);
+    }
+
+    /// Bytes that the stored voucher alone pays for.
+    fn promised_bytes(&self) -> u64 {
+        let amount = self.stored.map_or(Amount::ZERO, |signed| signed.voucher.amount);
+        self.meter.map_or(0, |meter| meter.bytes_for(amount))
+    }
+
+    /// Bytes that the payer says it got, and has not paid for in an earlier epoch.
+    fn acknowledged(&self) -> u64 {
+        self.carried.saturating_add(self.stored.map_or(0, |signed| signed.voucher.bytes))
+    }
+
+    /// What the payer owes for what it was served, and what of that it promised. What it has not
+    /// acknowledged yet counts up to a quarter of the float, between two receipts (§7): more may
+    /// have been lost on the way.
+    pub(super) fn debt(&self) -> Balance {
+        let got = self.served.min(self.acknowledged().saturating_add(self.float / 4));
+        let price = self.meter.and_then(|meter| meter.price(got));
+        let promised = self.stored.map_or(Amount::ZERO, |signed| signed.voucher.amount);
+        let owed = price.unwrap_or(Amount::ZERO);
+        Balance { owed, promised: promised.min(owed) }
     }
 
     /// Bytes that the stored voucher, and what we owe the payer, pay for.
@@ -137,12 +166,26 @@ impl Account {
         // Terms that never came into force bind the payer as little as us.
         let proposed = self.next_meter.map_or(0, |next| next.bytes_for(meter.from_amount));
         let paid_bytes = old.bytes_for(meter.from_amount).max(proposed);
-        if meter.from_amount < paid || meter.from_bytes > paid_bytes {
+        if meter.from_amount < self.least_start(&old, paid) || meter.from_bytes > paid_bytes {
             return Err(Refusal::Terms);
         }
         self.next_meter = Some(meter);
         self.begin_next_meter();
         Ok(())
+    }
+
+    /// From what amount on a new tariff may count. While balances are netted, what we owe the
+    /// payer beyond what it got may still be paid to it instead, and its books are behind ours by
+    /// what is on its way: a step.
+    fn least_start(&self, old: &Meter, paid: Amount) -> Amount {
+        if !self.nets {
+            return paid;
+        }
+        let got = self.newest.map_or(0, |signed| signed.voucher.bytes);
+        let least = paid.min(old.price(got).unwrap_or(paid));
+        let step = old.tariff().price(STEP_BYTES_MAX).unwrap_or(Amount::ZERO);
+        let promised = self.newest.map_or(Amount::ZERO, |signed| signed.voucher.amount);
+        least.checked_sub(step).unwrap_or(Amount::ZERO).max(promised.min(paid))
     }
 
     /// Terms come into force with the first stored promise from where they begin.
@@ -155,12 +198,13 @@ impl Account {
     }
 
     /// The amount must cover the price of the bytes that it acknowledges, and nobody can have
-    /// received what wasn't sent.
+    /// received what wasn't sent. While balances are netted a receipt may be ahead of the payment:
+    /// what is allowed follows the payment alone.
     pub(super) fn check_bytes(&self, voucher: &Voucher) -> Result<(), Refusal> {
         let paid = self.paid(voucher.amount).ok_or(Refusal::Overflow)?;
         let meter = self.meter_for(voucher.amount).ok_or(Refusal::NotOpen)?;
         let (covered_bytes, got_bytes) = (meter.bytes_for(paid), voucher.bytes);
-        if covered_bytes < got_bytes {
+        if covered_bytes < got_bytes && !self.nets {
             return Err(Refusal::Underpaid { covered_bytes, got_bytes });
         }
         let served_bytes = self.served_max();

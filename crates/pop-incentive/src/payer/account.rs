@@ -3,7 +3,7 @@
 use pop_wire::Amount;
 
 use crate::balance::Balance;
-use crate::limits::{STEP_BYTES_FIRST, TRANSPORT_LOSS_DIVISOR};
+use crate::limits::TRANSPORT_LOSS_DIVISOR;
 use crate::rate::Meter;
 use crate::record::PayerRecord;
 
@@ -25,6 +25,10 @@ pub(super) struct Account {
     pub(super) balance: Balance,
     /// Bytes that may be paid before they come.
     pub(super) ahead: u64,
+    /// Bytes that may be owed before they are paid; none unless the payee nets.
+    pub(super) band: u64,
+    /// Nothing more is wanted for now: whatever is owed is due.
+    pub(super) resting: bool,
     pub(super) open: bool,
     /// Said once that the vault doesn't cover the next step.
     pub(super) low: bool,
@@ -43,6 +47,8 @@ impl Account {
             verified: record.bytes,
             balance: Balance::default(),
             ahead: 0,
+            band: 0,
+            resting: false,
             open: false,
             low: false,
             restored,
@@ -76,11 +82,10 @@ impl Account {
         let came = self.verified.saturating_add(self.record.forgotten);
         let lost = self.record.conceded.min(self.verified / TRANSPORT_LOSS_DIVISOR);
         // Two that serve each other give each other credit: paying ahead would only be paid back.
-        let is_mutual = self.balance != Balance::default();
-        let ahead = if is_mutual { 0 } else { self.ahead };
+        let ahead = if self.is_mutual() { 0 } else { self.ahead };
         let target = came.saturating_add(lost).saturating_add(ahead).min(self.wanted);
-        let is_early = match is_mutual {
-            true => self.open && target.saturating_sub(covered) < STEP_BYTES_FIRST / 2,
+        let is_early = match self.is_mutual() {
+            true => self.open && !self.resting && target.saturating_sub(covered) < self.band,
             false => covered.saturating_sub(position) > ahead / 4,
         };
         if covered >= target || is_early {
@@ -91,15 +96,34 @@ impl Account {
         (needed > self.record.amount).then_some(needed)
     }
 
-    /// Every promise is void; what no voucher paid that was sent is still owed.
+    /// Whether the payee takes its debt to us as payment, and gives us credit as we give it.
+    pub(super) fn is_mutual(&self) -> bool {
+        self.band > 0
+    }
+
+    /// Whether it is time to acknowledge what came without promising more: so that what the payee
+    /// owes by its own count is what we owe by ours.
+    pub(super) fn owes_receipt(&self) -> bool {
+        let unacknowledged = self.verified.saturating_sub(self.record.bytes);
+        let due = if self.resting { 1 } else { (self.band / 2).max(1) };
+        self.is_mutual() && self.record.epoch == self.given.epoch && unacknowledged >= due
+    }
+
+    /// What we owe the payee, and what of that we promised.
+    pub(super) fn debt(&self) -> Balance {
+        let owed = self.record.meter.price(self.position()).unwrap_or(Amount::ZERO);
+        Balance { owed, promised: self.record.amount.min(owed) }
+    }
+
+    /// Every promise is void; what no voucher paid that was sent is still owed. What the payee owes
+    /// us still counts as paid.
     pub(super) fn begin_epoch(&mut self, epoch: u64) {
         let position = self.position();
-        let owed = position.saturating_sub(self.covered_by(self.sent).unwrap_or(position));
+        let owed = position.saturating_sub(self.record.meter.bytes_for(self.sent));
         self.sent = Amount::ZERO;
         let meter = Meter::new(self.record.meter.tariff());
         self.wanted = self.wanted.saturating_sub(position).saturating_add(owed);
         self.verified = 0;
-        self.balance = Balance::default();
         self.low = false;
         self.record = PayerRecord::new(self.record.vault, epoch, self.record.payee, meter);
         self.record.conceded = owed;

@@ -231,6 +231,8 @@ fn two_nodes_that_serve_each_other_settle_the_difference_only() {
         let open = PayerInput::Open { payee: address(payee), tariff: tariff(), prefix: prefix(1) };
         to.payer.handle(open).unwrap();
         exchange(&mut to.payer, &mut from.payee, &to.info);
+        let netting = PayerInput::Netting { payee: address(payee), band: 32 * 1024 };
+        to.payer.handle(netting).unwrap();
     }
     let mut random = Random(5);
     for _ in 0..400 {
@@ -259,6 +261,36 @@ fn two_nodes_that_serve_each_other_settle_the_difference_only() {
     exchange(&mut b.payer, &mut a.payee, &b.info);
     let net_promised = units(b.payer.promised()) - units(a.payer.promised());
     assert_eq!(net_promised, net_due);
+}
+
+#[test]
+fn a_new_epoch_leaves_what_is_netted() {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    for (payer, payee) in [(1, 2), (2, 1)] {
+        let (from, to) = if payer == 1 { (&mut b, &mut a) } else { (&mut a, &mut b) };
+        from.payee.handle(PayeeInput::Vault(to.info)).unwrap();
+        let open = PayerInput::Open { payee: address(payee), tariff: tariff(), prefix: prefix(1) };
+        to.payer.handle(open).unwrap();
+        exchange(&mut to.payer, &mut from.payee, &to.info);
+        to.payer.handle(PayerInput::Netting { payee: from.name, band: 32 * 1024 }).unwrap();
+    }
+    for _ in 0..10 {
+        serve(&mut a, &mut b, 20_000);
+        serve(&mut b, &mut a, 20_000);
+    }
+    assert_eq!((a.payer.promised(), b.payer.promised()), (Amount::ZERO, Amount::ZERO));
+    // b takes its money out, and comes back with as much.
+    b.info.epoch += 1;
+    b.payer.handle(PayerInput::Vault(b.info)).unwrap();
+    a.payee.handle(PayeeInput::Vault(b.info)).unwrap();
+    let both = tariff().price(200_000).unwrap();
+    assert_eq!(a.payee.debt(b.info.vault).unwrap().owed, both);
+    assert_eq!(b.payer.debt(a.name).unwrap().owed, both);
+    for _ in 0..10 {
+        serve(&mut a, &mut b, 20_000);
+        serve(&mut b, &mut a, 20_000);
+    }
+    assert_eq!((a.payer.promised(), b.payer.promised()), (Amount::ZERO, Amount::ZERO));
 }
 
 /// Both disks and the link at once.

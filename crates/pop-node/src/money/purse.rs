@@ -2,6 +2,7 @@
 //! Sessions tell it what they ask for and what came, and it tells them what to say to whom.
 
 mod credit;
+mod netting;
 mod seller;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use pop_exchange::LinkId;
+use pop_incentive::balance::Balance;
 use pop_incentive::exposure::IpPrefix;
 use pop_incentive::ids::VaultId;
 use pop_incentive::ledger::LoanNote;
@@ -22,9 +24,10 @@ use pop_incentive::voucher::VaultInfo;
 use pop_wire::{Amount, PeerId, WalletAddress};
 use tokio::sync::{mpsc, oneshot};
 
+use self::netting::Customers;
 use self::seller::Seller;
-use super::Bank;
 use super::store::{Loaded, Stored, Write};
+use super::{Bank, News};
 use crate::clock;
 use crate::ledger::LedgerClientError;
 
@@ -54,7 +57,7 @@ enum Told {
         line: Line,
         peer: PeerId,
         prefix: IpPrefix,
-        wanted: (Demand, u64),
+        wanted: Wanted,
         say: mpsc::UnboundedSender<Word>,
     },
     Heard {
@@ -67,10 +70,27 @@ enum Told {
         line: Line,
         peer: PeerId,
     },
+    Rest(Vec<PeerId>),
+    Rested(Vec<(WalletAddress, u64)>),
+    Till(mpsc::UnboundedSender<News>),
+    Customer {
+        customer: WalletAddress,
+        debt: Option<Balance>,
+    },
     Settle(oneshot::Sender<()>),
     Promises(oneshot::Sender<Vec<(WalletAddress, Amount)>>),
     Borrowed(oneshot::Sender<Vec<LoanNote>>),
     Vault(Result<Option<VaultInfo>, LedgerClientError>),
+}
+
+/// What a session may want of a holder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) demand: Demand,
+    /// Bytes at most.
+    pub(crate) column_bytes: u64,
+    /// Bytes of one shard.
+    pub(crate) shard_bytes: u64,
 }
 
 /// What went on with one peer.
@@ -108,6 +128,7 @@ impl Purse {
             looking: false,
             has_vault: None,
             borrowed: Vec::new(),
+            customers: Customers::default(),
             bank,
         };
         let bank = driver.bank.clone();
@@ -120,12 +141,12 @@ impl Purse {
         self.sessions.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A session has a link to a holder of what it wants: of what, and how many bytes at most.
+    /// A session has a link to a holder of what it wants.
     pub(crate) fn opened(
         &self,
         line: Line,
         (peer, prefix): (PeerId, IpPrefix),
-        wanted: (Demand, u64),
+        wanted: Wanted,
         say: mpsc::UnboundedSender<Word>,
     ) {
         self.tell(Told::Opened { line, peer, prefix, wanted, say });
@@ -139,6 +160,21 @@ impl Purse {
     /// Shards were asked for, or came.
     pub(crate) fn traffic(&self, traffic: Vec<Traffic>) {
         self.tell(Told::Traffic(traffic));
+    }
+
+    /// A session wants nothing more of these for now: what is owed to them is due.
+    pub(crate) fn rest(&self, peers: Vec<PeerId>) {
+        self.tell(Told::Rest(peers));
+    }
+
+    /// The node sells too: this is whom to tell what it owes its customers.
+    pub(super) fn net_with(&self, till: mpsc::UnboundedSender<News>) {
+        self.tell(Told::Till(till));
+    }
+
+    /// A customer owes this, and has promised that; none if it is forgotten.
+    pub(super) fn customer(&self, customer: WalletAddress, debt: Option<Balance>) {
+        self.tell(Told::Customer { customer, debt });
     }
 
     /// A link is gone.
@@ -189,6 +225,7 @@ struct Driver {
     /// As far as the ledger said.
     has_vault: Option<bool>,
     borrowed: Vec<LoanNote>,
+    customers: Customers,
 }
 
 impl Driver {
@@ -229,7 +266,7 @@ impl Driver {
                 let fresh = || Seller::new(prefix, Arc::clone(stats));
                 let seller = self.sellers.entry(payee).or_insert_with(fresh);
                 seller.open_line(line, wanted, say);
-                seller.say(line, &PaymentMessage::Ask(wanted.0));
+                seller.say(line, &PaymentMessage::Ask(wanted.demand));
                 if self.payer.is_none() {
                     self.look_up(0);
                 }
@@ -237,6 +274,10 @@ impl Driver {
             Told::Heard { line, peer, body } => self.heard(line, peer, &body),
             Told::Traffic(traffic) => traffic.into_iter().for_each(|one| self.traffic(one)),
             Told::Closed { line, peer } => self.closed(line, peer),
+            Told::Rest(peers) => self.rest(&peers),
+            Told::Rested(resting) => self.rested(resting),
+            Told::Till(till) => self.on_till(till),
+            Told::Customer { customer, debt } => self.on_customer(customer, debt),
             Told::Settle(reply) => self.settling.push(reply),
             Told::Promises(reply) => {
                 let promises = self.payer.as_ref().map(|payer| payer.promises().collect());
@@ -278,6 +319,9 @@ impl Driver {
             Ok(PaymentMessage::Served { vault, bytes }) if vault == self.vault => {
                 self.pay(PayerInput::Served { payee, bytes });
             }
+            Ok(PaymentMessage::Netting { vault, bytes }) if vault == self.vault => {
+                self.netting(payee, bytes);
+            }
             Ok(PaymentMessage::Objection(objection)) => self.objected(line, peer, objection),
             Ok(PaymentMessage::Credit { loan, bytes }) => self.lent(payee, loan, bytes),
             Ok(other) => tracing::debug!(%peer, ?other, "not for a payer"),
@@ -315,6 +359,7 @@ impl Driver {
         seller.is_open = true;
         let (asked, received) = seller.take_traffic();
         self.pay(PayerInput::Open { payee, tariff, prefix });
+        self.net(payee);
         self.pay(PayerInput::Want { payee, bytes: asked });
         self.pay(PayerInput::Verified { payee, bytes: received });
     }
@@ -346,6 +391,7 @@ impl Driver {
         let Traffic { peer, asked, received } = traffic;
         let payee = peer.wallet_address();
         let Some(seller) = self.sellers.get_mut(&payee) else { return };
+        seller.asked = seller.asked.saturating_add(asked);
         let (asked, received) = seller.debt.count(asked, received);
         if !seller.is_open {
             seller.add_traffic(asked, received);
@@ -357,6 +403,7 @@ impl Driver {
         if received > 0 {
             self.pay(PayerInput::Verified { payee, bytes: received });
         }
+        self.tell_debt(payee);
     }
 
     fn closed(&mut self, line: Line, peer: PeerId) {
@@ -387,6 +434,7 @@ impl Driver {
                 return;
             }
         }
+        self.net_with_all();
         let waiting: Vec<_> = self.sellers.keys().copied().collect();
         waiting.into_iter().for_each(|payee| self.take_offer(payee));
     }
@@ -425,6 +473,7 @@ impl Driver {
             PayerOutput::Persist(record) => {
                 self.storing += 1;
                 self.bank.writer.store(Write::Payer(record), Some(&self.stored));
+                self.tell_debt(record.payee);
             }
             PayerOutput::Terms { payee, meter, position } => {
                 let Some(seller) = self.sellers.get(&payee) else { return };

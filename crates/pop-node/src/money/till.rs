@@ -4,12 +4,14 @@
 
 mod credit;
 mod customer;
+mod netting;
 mod quotes;
 mod redeem;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use pop_incentive::balance::Balance;
 use pop_incentive::exposure::IpPrefix;
 use pop_incentive::ids::VaultId;
 use pop_incentive::ledger::names::vault_id;
@@ -18,14 +20,14 @@ use pop_incentive::payee::{Payee, PayeeInput, PayeeOutput, PayeePolicy};
 use pop_incentive::quote::Demand;
 use pop_incentive::refusal::Refusal;
 use pop_incentive::voucher::{SignedVoucher, VaultInfo};
-use pop_wire::{Amount, PeerId};
+use pop_wire::{Amount, PeerId, WalletAddress};
 use tokio::sync::mpsc;
 
 use self::credit::{Answer, Lending, Looked};
 use self::customer::{Customer, Standing};
 use self::quotes::QuoteBook;
 use super::store::{Earned, Stored, Write};
-use super::{Bank, Books};
+use super::{Bank, Books, Purse};
 use crate::clock;
 use crate::disk::ColumnStore;
 use crate::error::NodeError;
@@ -56,6 +58,8 @@ pub(crate) enum News {
     Lent { number: u64, done: Result<(), LedgerClientError> },
     /// What the ledger says of the loans that are out.
     Loans(Vec<Looked>),
+    /// What we owe a customer whom we fetch from, and what of it we promised.
+    Debt { payee: WalletAddress, debt: Balance },
     /// Time to look after what is due.
     Tick,
 }
@@ -78,13 +82,17 @@ pub(crate) struct Till {
     stored: mpsc::UnboundedSender<Stored>,
     redemption: redeem::Redemption,
     lending: Lending,
+    /// Pays for what we fetch; none if we pay nothing.
+    purse: Option<Purse>,
+    /// What we owe whom.
+    debts: BTreeMap<WalletAddress, Balance>,
     ticks: u64,
 }
 
 impl Till {
     /// A till that remembers what was stored, and the queue of its news.
     pub(crate) fn open(
-        (bank, Books(loaded)): (Bank, Books),
+        (bank, Books { loaded, purse }): (Bank, Books),
         contents: ColumnStore,
     ) -> Result<(Self, mpsc::UnboundedReceiver<News>), NodeError> {
         let (news, queue) = mpsc::unbounded_channel();
@@ -98,7 +106,7 @@ impl Till {
             .map_err(|error| NodeError::MoneyRecords { problem: error.to_string() })?;
         let (stored, stored_queue) = mpsc::unbounded_channel();
         redeem::start_ticking(&bank, news.clone());
-        forward(&bank, stored_queue, news.clone());
+        redeem::forward(&bank, stored_queue, news.clone());
         let quotes = QuoteBook::new(loaded.serial);
         let lending = Lending::new(&bank, loaded.lent, loaded.credits);
         let mut till = Self {
@@ -115,8 +123,11 @@ impl Till {
             stored,
             redemption: redeem::Redemption::default(),
             lending,
+            purse,
+            debts: BTreeMap::new(),
             ticks: 0,
         };
+        till.start_netting();
         till.drain();
         Ok((till, queue))
     }
@@ -191,7 +202,10 @@ impl Till {
                 customer.visited += bytes;
                 self.tell(PayeeInput::VisitorServed { payer, bytes });
             }
-            Standing::Account(vault) => self.tell(PayeeInput::Served { vault, bytes }),
+            Standing::Account(vault) => {
+                self.tell(PayeeInput::Served { vault, bytes });
+                self.net_on(vault);
+            }
         }
     }
 
@@ -280,6 +294,7 @@ impl Till {
         self.tell(PayeeInput::Open { vault, meter, position, prefix });
         let bytes = self.payee.served_bytes(vault);
         self.say(link, PaymentMessage::Served { vault, bytes });
+        self.net_anew(vault, info.owner);
         if let Some(voucher) = voucher {
             self.tell(PayeeInput::Voucher(voucher));
         }
@@ -304,6 +319,7 @@ impl Till {
         match news {
             News::Stored(Stored::Payee(vault)) => {
                 self.tell(PayeeInput::Persisted { vault });
+                self.net_on(vault);
             }
             News::Stored(Stored::Payer(_)) => {}
             News::Stored(Stored::Lent(number)) => self.lend(number),
@@ -318,6 +334,7 @@ impl Till {
                     self.look_up(vault);
                 }
             }
+            News::Debt { payee, debt } => self.on_debt(payee, debt),
             News::Tick => self.tick(),
         }
     }
@@ -365,6 +382,7 @@ impl Till {
         }
         self.tell(PayeeInput::Vault(info));
         self.tell(PayeeInput::Redeemed { vault, amount: redeemed });
+        self.net_on(vault);
         let voucher = self.customers.get_mut(&peer).and_then(|it| it.voucher.take());
         if let Some(voucher) = voucher {
             self.tell(PayeeInput::Voucher(voucher));
@@ -378,7 +396,7 @@ impl Till {
         }
         let (bank, news) = (self.bank.clone(), self.news.clone());
         self.bank.spawn(async move {
-            let answer = vault_and_redeemed(&bank, vault).await;
+            let answer = redeem::vault_and_redeemed(&bank, vault).await;
             let _stopped = news.send(News::Vault { vault, answer });
         });
     }
@@ -460,30 +478,6 @@ impl Till {
         let earned = Earned { content, payer: peer, bytes, amount };
         self.bank.writer.store(Write::Earned(earned), None);
     }
-}
-
-async fn vault_and_redeemed(
-    bank: &Bank,
-    vault: VaultId,
-) -> Result<Option<(VaultInfo, Amount)>, LedgerClientError> {
-    let Some(info) = bank.ledger.vault(vault).await? else { return Ok(None) };
-    let redeemed = bank.ledger.redeemed(vault, bank.address(), info.epoch).await?;
-    Ok(Some((info, redeemed)))
-}
-
-/// Pass on what the disk says.
-fn forward(
-    bank: &Bank,
-    mut stored: mpsc::UnboundedReceiver<Stored>,
-    news: mpsc::UnboundedSender<News>,
-) {
-    bank.spawn(async move {
-        while let Some(stored) = stored.recv().await {
-            if news.send(News::Stored(stored)).is_err() {
-                return;
-            }
-        }
-    });
 }
 
 impl core::fmt::Debug for Till {

@@ -11,7 +11,7 @@ use pop_incentive::quote::Demand;
 use pop_wire::PeerId;
 use tokio::sync::mpsc;
 
-use crate::money::{self, Line, Purse, Traffic, Word};
+use crate::money::{self, Line, Purse, Traffic, Wanted, Word};
 use crate::node::Inner;
 use crate::stats::Stats;
 
@@ -24,9 +24,8 @@ struct Payer {
     purse: Purse,
     stats: Arc<Stats>,
     session: u64,
-    demand: Demand,
-    /// Taken of one holder at most.
-    column_bytes: u64,
+    /// Of one holder.
+    wanted: Wanted,
     say: mpsc::UnboundedSender<Word>,
     lines: BTreeMap<LinkId, PeerId>,
     traffic: BTreeMap<PeerId, Traffic>,
@@ -42,12 +41,15 @@ impl Payments {
             stats: Arc::clone(&inner.stats),
             session: purse.new_session(),
             purse,
-            demand: Demand {
-                content: content.id(),
-                rate_max,
-                peak_min_kbps: money::kbps(content.manifest()),
+            wanted: Wanted {
+                demand: Demand {
+                    content: content.id(),
+                    rate_max,
+                    peak_min_kbps: money::kbps(content.manifest()),
+                },
+                column_bytes: content.layout().column_bytes(),
+                shard_bytes: content.manifest().shard_bytes.into(),
             },
-            column_bytes: content.layout().column_bytes(),
             say,
             lines: BTreeMap::new(),
             traffic: BTreeMap::new(),
@@ -65,8 +67,7 @@ impl Payments {
         let Some(payer) = &mut self.payer else { return };
         payer.lines.insert(link, peer);
         let place = (peer, money::prefix_of(addresses.first()));
-        let wanted = (payer.demand, payer.column_bytes);
-        payer.purse.opened(payer.line(link), place, wanted, payer.say.clone());
+        payer.purse.opened(payer.line(link), place, payer.wanted, payer.say.clone());
     }
 
     /// A link is gone.
@@ -91,6 +92,14 @@ impl Payments {
         let traffic = payer.traffic.entry(peer).or_insert(fresh);
         traffic.asked += asked;
         traffic.received += received;
+    }
+
+    /// Nothing more is wanted for now.
+    pub(super) fn rest(&mut self) {
+        self.report();
+        if let Some(payer) = &self.payer {
+            payer.purse.rest(payer.lines.values().copied().collect());
+        }
     }
 
     /// Tell what was counted since the last time.

@@ -3,6 +3,7 @@
 
 mod credit;
 mod earnings;
+mod netting;
 mod network;
 mod paid;
 mod unpaid;

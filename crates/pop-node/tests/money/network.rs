@@ -30,6 +30,8 @@ pub(crate) struct Network {
     pub(crate) keeper: Node,
     operator: Keypair,
     pub(crate) holders: Vec<Node>,
+    /// Their wallets.
+    pub(crate) keys: Vec<Keypair>,
     pub(crate) film: Vec<u8>,
     /// What a holder lends to a newcomer.
     lend_fresh_bytes: u64,
@@ -81,12 +83,14 @@ impl Network {
             keeper,
             operator,
             holders: Vec::new(),
+            keys: Vec::new(),
             film,
             lend_fresh_bytes,
             redeem_interval_s: 1,
         };
         for index in 0..holders {
-            disk::create_identity(&network.home(&format!("holder-{index}"))).unwrap();
+            let home = network.home(&format!("holder-{index}"));
+            network.keys.push(disk::create_identity(&home).unwrap());
             let node = network.start_holder(index).await;
             network.holders.push(node);
         }
@@ -107,6 +111,8 @@ impl Network {
         settings.ledger = Some(self.address());
         settings.lend_fresh_bytes = self.lend_fresh_bytes;
         settings.redeem_interval_s = self.redeem_interval_s;
+        // What a holder fetches itself it pays for, or does without.
+        settings.borrow = false;
         settings.bootstrap = vec![self.address()];
         Node::masternode(settings).await.unwrap()
     }
@@ -149,12 +155,17 @@ impl Network {
 
     /// Give a viewer a vault with so much in it.
     pub(crate) async fn endow(&self, number: u8, deposit: Amount) {
-        let (ledger, viewer) = (self.ledger(), key(number));
-        let to = viewer.peer_id().wallet_address();
+        self.endow_wallet(&key(number), deposit).await;
+    }
+
+    /// Give a wallet a vault with so much in it.
+    pub(crate) async fn endow_wallet(&self, wallet: &Keypair, deposit: Amount) {
+        let ledger = self.ledger();
+        let to = wallet.peer_id().wallet_address();
         let mint = Operation::Mint { to, amount: deposit };
         ledger.perform(&self.operator, mint).await.unwrap();
         let open = Operation::OpenVault { index: 0, deposit, penalty: Amount::ZERO };
-        ledger.perform(&viewer, open).await.unwrap();
+        ledger.perform(wallet, open).await.unwrap();
     }
 
     /// What left a viewer's vault.

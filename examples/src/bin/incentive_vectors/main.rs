@@ -7,6 +7,7 @@
 //! ```
 
 mod ledger;
+mod messages;
 mod refused;
 
 use std::error::Error;
@@ -64,6 +65,7 @@ fn vectors() -> Result<Value, Failure> {
         "prices": prices,
         "vouchers": vouchers.collect::<Vec<_>>(),
         "quotes": quotes.collect::<Result<Vec<_>, _>>()?,
+        "messages": messages::vectors(&domains[0], &payer, &payee)?,
         "ledger": ledger::vectors()?,
         "refused_vouchers": refused::vouchers(&payer, &payee)?,
         "refused_quotes": refused::quotes(&payer, &payee)?,

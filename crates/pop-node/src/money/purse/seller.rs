@@ -9,7 +9,7 @@ use pop_wire::PeerId;
 use tokio::sync::mpsc;
 
 use super::credit::Debt;
-use super::{Line, Word};
+use super::{Line, Wanted, Word};
 use crate::stats::Stats;
 
 /// Bytes of 10^6 bits.
@@ -32,6 +32,10 @@ pub(super) struct Seller {
     questions: u32,
     /// What it lends us.
     pub(super) debt: Debt,
+    /// Bytes asked of it in all.
+    pub(super) asked: u64,
+    /// Bytes of the greatest shard that is wanted of it.
+    pub(super) shard_bytes: u64,
     stats: Arc<Stats>,
 }
 
@@ -45,6 +49,8 @@ impl Seller {
             before: (0, 0),
             questions: 0,
             debt: Debt::default(),
+            asked: 0,
+            shard_bytes: 0,
             stats,
         }
     }
@@ -52,11 +58,12 @@ impl Seller {
     pub(super) fn open_line(
         &mut self,
         line: Line,
-        (demand, column_bytes): (Demand, u64),
+        wanted: Wanted,
         say: mpsc::UnboundedSender<Word>,
     ) {
-        self.debt.expect(column_bytes);
-        self.lines.insert(line, (demand, say));
+        self.debt.expect(wanted.column_bytes);
+        self.shard_bytes = self.shard_bytes.max(wanted.shard_bytes);
+        self.lines.insert(line, (wanted.demand, say));
     }
 
     /// A line is gone; whether there are others.

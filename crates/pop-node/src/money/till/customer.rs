@@ -40,6 +40,8 @@ pub(super) struct Customer {
     pub(super) visited: u64,
     /// Bytes served since the last voucher.
     pub(super) served_since: u64,
+    /// Bytes that it was told it may leave unpaid while it serves us too.
+    pub(super) netting_said: u64,
     /// Its request for credit is being looked into, or was refused.
     pub(super) asks_credit: bool,
 }
@@ -57,6 +59,7 @@ impl Customer {
             allowed: 0,
             visited: 0,
             served_since: 0,
+            netting_said: 0,
             asks_credit: false,
         }
     }

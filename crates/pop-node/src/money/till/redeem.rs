@@ -6,13 +6,14 @@ use pop_incentive::ids::VaultId;
 use pop_incentive::ledger::Operation;
 use pop_incentive::ledger::limits::REDEEM_MAX;
 use pop_incentive::payee::{PayeeError, PayeeInput};
-use pop_incentive::voucher::SignedVoucher;
+use pop_incentive::voucher::{SignedVoucher, VaultInfo};
 use pop_wire::Amount;
 use tokio::sync::mpsc;
 
 use super::{News, Till};
+use crate::ledger::LedgerClientError;
 use crate::money::Bank;
-use crate::money::store::Write;
+use crate::money::store::{Stored, Write};
 
 /// Ticks between two times that those who left owing are forgiven: an hour.
 const FORGIVE_TICKS: u64 = 3_600;
@@ -70,12 +71,16 @@ impl Till {
     /// comes back is known by what the ledger paid of its vault. What it still owed is given up,
     /// as for those who never said from what they pay.
     fn forget(&mut self) {
-        let gone = |vault: &&VaultId| !self.payers.contains_key(vault);
-        let gone: Vec<_> = self.vaults.keys().filter(gone).copied().collect();
-        for vault in gone {
+        // What a holder that we fetch from owes us pays it: that account is kept.
+        let gone = |info: &&VaultInfo| {
+            !self.payers.contains_key(&info.vault) && !self.debts.contains_key(&info.owner)
+        };
+        let gone: Vec<_> = self.vaults.values().filter(gone).copied().collect();
+        for VaultInfo { vault, owner, .. } in gone {
             match self.payee.handle(PayeeInput::Forget { vault }) {
                 Ok(()) | Err(PayeeError::UnknownVault { .. }) => {
                     self.vaults.remove(&vault);
+                    let _none = self.purse.as_ref().map(|purse| purse.customer(owner, None));
                     self.bank.writer.store(Write::PayerGone(vault), None);
                 }
                 Err(error) => tracing::debug!(%vault, %error, "an account is kept"),
@@ -105,6 +110,31 @@ impl Till {
             let _stopped = news.send(News::Redeemed(redeemed));
         });
     }
+}
+
+/// What the ledger says of a vault, and how much it paid us of it in its epoch.
+pub(super) async fn vault_and_redeemed(
+    bank: &Bank,
+    vault: VaultId,
+) -> Result<Option<(VaultInfo, Amount)>, LedgerClientError> {
+    let Some(info) = bank.ledger.vault(vault).await? else { return Ok(None) };
+    let redeemed = bank.ledger.redeemed(vault, bank.address(), info.epoch).await?;
+    Ok(Some((info, redeemed)))
+}
+
+/// Pass on what the disk says.
+pub(super) fn forward(
+    bank: &Bank,
+    mut stored: mpsc::UnboundedReceiver<Stored>,
+    news: mpsc::UnboundedSender<News>,
+) {
+    bank.spawn(async move {
+        while let Some(stored) = stored.recv().await {
+            if news.send(News::Stored(stored)).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 /// Hand in vouchers; what the ledger has paid by then for each vault.

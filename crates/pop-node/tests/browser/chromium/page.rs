@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use data_encoding::BASE64;
+use pop_node::chromium::{ChromiumError, Pipe, Target};
 use serde_json::{Value, json};
 
-use super::pipe::{Pipe, Target, exception};
 use crate::support::wait_for;
 
 /// An open tab.
@@ -26,10 +26,9 @@ impl Page {
     /// The same.
     ///
     /// # Errors
-    ///
     /// What it threw, or that the page is being replaced.
-    pub(crate) fn try_eval(&self, expression: &str) -> Result<Value, String> {
-        evaluate(&self.pipe, &self.target.session, expression)
+    pub(crate) fn try_eval(&self, expression: &str) -> Result<Value, ChromiumError> {
+        self.pipe.evaluate(&self.target.session, expression)
     }
 
     /// Evaluate until it is neither null, false nor an empty text. It may run while the page is
@@ -39,7 +38,7 @@ impl Page {
         wait_for(what, || match self.try_eval(expression) {
             Ok(Value::Null | Value::Bool(false)) => None,
             Ok(value) => (value != "").then_some(value),
-            Err(error) if is_being_replaced(&error) => None,
+            Err(error) if is_being_replaced(&error.to_string()) => None,
             Err(error) => panic!("{what}: {expression}\n{error}"),
         })
     }
@@ -48,20 +47,6 @@ impl Page {
         let mut targets = self.pipe.targets();
         targets.retain(|target| target.parent == self.target.session);
         targets
-    }
-
-    #[track_caller]
-    fn call(&self, method: &str, parameters: Value) -> Value {
-        let answer = self.pipe.call(&self.target.session, method, parameters);
-        answer.unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// Go elsewhere in the same tab, and wait until the new page is loaded.
-    #[track_caller]
-    pub(crate) fn goto(&self, url: &str) {
-        let answer = self.call("Page.navigate", json!({ "url": url }));
-        assert!(answer.get("errorText").is_none(), "{url}: {answer}");
-        self.wait_until_loaded();
     }
 
     #[track_caller]
@@ -103,17 +88,6 @@ impl Drop for Page {
         if let Some(path) = self.screenshot(&format!("{test}-{id}")) {
             eprintln!("it looked like {}", path.display());
         }
-    }
-}
-
-fn evaluate(pipe: &Pipe, session: &str, expression: &str) -> Result<Value, String> {
-    let parameters = json!({
-        "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true,
-    });
-    let mut answer = pipe.call(session, "Runtime.evaluate", parameters)?;
-    match answer.get("exceptionDetails") {
-        Some(_) => Err(exception(&answer)),
-        None => Ok(answer["result"]["value"].take()),
     }
 }
 

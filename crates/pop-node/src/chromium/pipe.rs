@@ -1,5 +1,5 @@
 //! The browser's debugging protocol over two pipes: JSON with a zero byte after each message.
-//! When the pipes close the browser ends, so that none outlives its test, however that ends.
+//! When the pipes close the browser ends, so that none outlives the process that started it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,70 +9,121 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::support::HANG;
+use super::{ANSWER_TIMEOUT, ChromiumError};
 
-/// A connection to one browser, for calls from any thread.
-pub(crate) struct Pipe {
+/// A connection to one browser, for calls from any thread; each waits for its answer.
+#[derive(Debug)]
+pub struct Pipe {
     writer: Mutex<Writer>,
     seen: Mutex<Seen>,
 }
 
+#[derive(Debug)]
 struct Writer {
     pipe: ChildStdin,
     calls: u64,
 }
 
 /// What the browser told so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Seen {
     waiting: BTreeMap<u64, Sender<Value>>,
     targets: Vec<Target>,
     console: Vec<(String, String)>,
+    /// State of each version of a service worker that any page told of.
+    service_workers: BTreeMap<String, String>,
     gone: bool,
 }
 
 /// Something that runs scripts: a page or a worker.
 #[derive(Debug, Clone)]
-pub(crate) struct Target {
-    pub(crate) id: String,
+#[non_exhaustive]
+pub struct Target {
+    /// The browser's name of it.
+    pub id: String,
     /// `page`, `worker`, ...
-    pub(crate) kind: String,
-    pub(crate) url: String,
-    pub(crate) session: String,
+    pub kind: String,
+    /// Its address.
+    pub url: String,
+    /// The session in which calls concern it.
+    pub session: String,
     /// The session of the page that started it; empty of a page.
-    pub(crate) parent: String,
+    pub parent: String,
 }
 
 impl Pipe {
     /// Speak over these, and attach to every page and worker that comes up.
-    pub(crate) fn new(input: ChildStdin, output: ChildStdout) -> Arc<Self> {
+    pub(super) fn new(input: ChildStdin, output: ChildStdout) -> Result<Arc<Self>, ChromiumError> {
         let writer = Mutex::new(Writer { pipe: input, calls: 0 });
         let pipe = Arc::new(Self { writer, seen: Mutex::default() });
         let reading = Arc::clone(&pipe);
         std::thread::spawn(move || reading.read(BufReader::new(output)));
-        pipe.call("", "Target.setAutoAttach", attach_all()).expect("a new browser answers");
-        pipe
+        pipe.call("", "Target.setAutoAttach", attach_all())?;
+        Ok(pipe)
     }
 
     /// Call a method in a session, or of the browser itself if that is empty.
     ///
     /// # Errors
-    ///
-    /// What the browser says, or that it is gone.
-    pub(crate) fn call(
+    /// [`ChromiumError`]: it is refused, or the browser is gone or silent.
+    pub fn call(
         &self,
         session: &str,
-        method: &str,
+        method: &'static str,
         parameters: Value,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, ChromiumError> {
         let answer = self.start(session, method, parameters)?;
-        match answer.recv_timeout(HANG) {
+        match answer.recv_timeout(ANSWER_TIMEOUT) {
             Ok(mut answer) => match answer.get("error") {
-                Some(error) => Err(format!("{method}: {error}")),
+                Some(error) => Err(ChromiumError::Refused { method, reason: error.to_string() }),
                 None => Ok(answer["result"].take()),
             },
-            Err(RecvTimeoutError::Disconnected) => Err(format!("{method}: the browser is gone")),
-            Err(RecvTimeoutError::Timeout) => Err(format!("{method}: no answer")),
+            Err(RecvTimeoutError::Disconnected) => Err(ChromiumError::Gone),
+            Err(RecvTimeoutError::Timeout) => Err(ChromiumError::Silent { method }),
+        }
+    }
+
+    /// The value of an expression; of a promise, what it resolves to. It runs as if the user had
+    /// clicked.
+    ///
+    /// # Errors
+    /// [`ChromiumError`]: what it threw, or that the page is being replaced.
+    pub fn evaluate(&self, session: &str, expression: &str) -> Result<Value, ChromiumError> {
+        let parameters = json!({
+            "expression": expression, "awaitPromise": true, "returnByValue": true,
+            "userGesture": true,
+        });
+        let mut answer = self.call(session, "Runtime.evaluate", parameters)?;
+        match answer.get("exceptionDetails") {
+            Some(_) => Err(ChromiumError::Script(exception(&answer))),
+            None => Ok(answer["result"]["value"].take()),
+        }
+    }
+
+    /// Open a tab in front of the others, and begin to load its page.
+    ///
+    /// # Errors
+    /// [`ChromiumError`]: there is no such address, or the browser is gone.
+    pub fn open(&self, url: &str) -> Result<Target, ChromiumError> {
+        let blank = json!({ "url": "about:blank" });
+        let made = self.call("", "Target.createTarget", blank)?;
+        // It is attached to before the call is answered.
+        let target = self.targets().into_iter().find(|target| made["targetId"] == *target.id);
+        let target = target.ok_or(ChromiumError::Gone)?;
+        self.navigate(&target, url)?;
+        Ok(target)
+    }
+
+    /// Begin to load another page in a tab.
+    ///
+    /// # Errors
+    /// [`ChromiumError`]: there is no such address, or the tab is gone.
+    pub fn navigate(&self, tab: &Target, url: &str) -> Result<(), ChromiumError> {
+        let method = "Page.navigate";
+        let answer = self.call(&tab.session, method, json!({ "url": url }))?;
+        match answer.get("errorText") {
+            Some(reason) => Err(ChromiumError::Refused { method, reason: reason.to_string() }),
+            None => Ok(()),
         }
     }
 
@@ -82,7 +133,7 @@ impl Pipe {
         session: &str,
         method: &str,
         parameters: Value,
-    ) -> Result<Receiver<Value>, String> {
+    ) -> Result<Receiver<Value>, ChromiumError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.calls += 1;
         let mut call = json!({ "id": writer.calls, "method": method, "params": parameters });
@@ -93,26 +144,31 @@ impl Pipe {
         {
             let mut seen = self.seen();
             if seen.gone {
-                return Err(format!("{method}: the browser is gone"));
+                return Err(ChromiumError::Gone);
             }
             seen.waiting.insert(writer.calls, answered);
         }
         let mut bytes = call.to_string().into_bytes();
         bytes.push(0);
         let sent = writer.pipe.write_all(&bytes).and_then(|()| writer.pipe.flush());
-        sent.map_err(|error| format!("{method}: {error}"))?;
+        sent.map_err(|_closed| ChromiumError::Gone)?;
         Ok(answer)
     }
 
     /// What is attached now.
-    pub(crate) fn targets(&self) -> Vec<Target> {
+    pub fn targets(&self) -> Vec<Target> {
         self.seen().targets.clone()
     }
 
     /// What these sessions printed, and the exceptions that nobody caught there.
-    pub(crate) fn console(&self, of: impl Fn(&str) -> bool) -> Vec<String> {
+    pub fn console(&self, of: impl Fn(&str) -> bool) -> Vec<String> {
         let seen = self.seen();
         seen.console.iter().filter(|(it, _)| of(it)).map(|(_, line)| line.clone()).collect()
+    }
+
+    /// State of each service worker: `starting`, `running`, `stopping`, `stopped`.
+    pub fn service_workers(&self) -> Vec<String> {
+        self.seen().service_workers.values().cloned().collect()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -155,6 +211,13 @@ impl Pipe {
                 let mut seen = self.seen();
                 for target in seen.targets.iter_mut().filter(|target| target.id == id) {
                     target.url = text(url);
+                }
+            }
+            "ServiceWorker.workerVersionUpdated" => {
+                let mut seen = self.seen();
+                for version in event["versions"].as_array().into_iter().flatten() {
+                    let state = text(&version["runningStatus"]);
+                    seen.service_workers.insert(text(&version["versionId"]), state);
                 }
             }
             method => {
@@ -224,7 +287,7 @@ fn console_line(method: &str, event: &Value) -> Option<String> {
 }
 
 /// The readable part of an exception.
-pub(crate) fn exception(event: &Value) -> String {
+fn exception(event: &Value) -> String {
     let details = &event["exceptionDetails"];
     let described = &details["exception"]["description"];
     let described = if described.is_null() { &details["exception"]["value"] } else { described };

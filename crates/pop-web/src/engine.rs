@@ -31,6 +31,7 @@ mod port;
 mod reach;
 mod serving;
 mod stats;
+mod swarm;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ use self::film::{Film, Outcome};
 use self::hub::Hub;
 use self::limits::{FILMS_MAX, READS_MAX};
 use self::serving::Serving;
+use self::swarm::Swarm;
 
 pub use address::{Address, AddressError, Host, Protocol, Transport};
 pub use config::{EngineConfig, Ledger, Upload};
@@ -60,6 +62,7 @@ pub struct Engine {
     directory: Directory,
     films: BTreeMap<FilmId, Film>,
     serving: Serving,
+    swarm: Swarm,
     /// Something happened since everything was last settled.
     dirty: bool,
 }
@@ -78,10 +81,11 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let keypair = Keypair::from_secret_bytes(&config.secret);
         let keypair = keypair.map_err(|_| EngineError::Setting { field: "secret" })?;
-        let hub = Hub::new(config, keypair);
+        let mut hub = Hub::new(config, keypair);
         let directory = Directory::new(&hub)?;
         let serving = Serving::new()?;
-        Ok(Self { hub, directory, films: BTreeMap::new(), serving, dirty: true })
+        let swarm = Swarm::new(&mut hub);
+        Ok(Self { hub, directory, films: BTreeMap::new(), serving, swarm, dirty: true })
     }
 
     /// This viewer: its key, its wallet.
@@ -112,6 +116,7 @@ impl Engine {
             Input::LinkBytes { link, bytes } => self.link_bytes(link, &bytes),
             Input::LinkFlushed { link, bytes } => self.link_flushed(link, bytes),
             Input::LinkDown { link } => self.link_down(link),
+            Input::Rtc { rtc, event } => self.rtc(rtc, event),
             Input::CacheLoaded { token, bytes } => self.cache_loaded(token, bytes.as_ref()),
             Input::CacheStored { token, is_stored } => self.cache_stored(token, is_stored),
             Input::Upload(upload) => {
@@ -136,7 +141,8 @@ impl Engine {
         let films = self.films.values().filter_map(Film::next_timeout);
         let directory = self.directory.next_timeout(!self.films.is_empty());
         let serving = self.serving.next_timeout(&self.hub.config.upload);
-        films.chain(directory).chain(serving).chain(self.hub.wires.next_timeout()).min()
+        let others = directory.into_iter().chain(serving).chain(self.swarm.next_timeout());
+        films.chain(others).chain(self.hub.wires.next_timeout()).min()
     }
 
     /// A look at a film; `None` if it is not open.
@@ -144,6 +150,10 @@ impl Engine {
         let film = self.films.get(&film)?;
         let mut stats = film.stats();
         stats.up_bytes = self.serving.up_bytes_of(&film.content());
+        for (link, source) in film.viewer_links().into_iter().zip(&mut stats.sources) {
+            let other = self.swarm.other_link(link);
+            source.sent_bytes = other.map_or(0, |link| self.serving.sent_bytes(link));
+        }
         Some(stats)
     }
 
@@ -151,6 +161,8 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         EngineStats {
             entries_up: self.directory.links().len(),
+            relays_up: self.swarm.relays(),
+            viewers_up: self.swarm.viewers(),
             cached_bytes: self.hub.cache.stored_bytes(),
             up_bytes: self.serving.up_bytes(),
             ..EngineStats::default()
@@ -177,6 +189,9 @@ impl Engine {
             film.close(&mut self.hub, error);
             if film.opened().is_some() {
                 self.serving.close(&mut self.hub, film.content());
+                for link in self.swarm.leave(&mut self.hub, id, film.content()) {
+                    self.link_down(link);
+                }
             }
         }
     }
@@ -198,6 +213,7 @@ impl Engine {
         let now = self.hub.now;
         if is_online && !core::mem::replace(&mut self.hub.is_online, is_online) {
             self.directory.retry_now(now);
+            self.swarm.retry_now(now);
             self.films.values_mut().for_each(|film| film.retry_now(now));
         }
         self.hub.is_online = is_online;
@@ -224,9 +240,11 @@ impl Engine {
             self.on_word(word);
         }
         let is_hopeful = self.directory.is_hopeful();
+        // As long as others may turn up, they are left something to give.
+        let is_alone = self.swarm.is_alone();
         let each = |hub: &mut Hub, film: &mut Film| {
             film.tick(hub, is_hopeful)?;
-            film.settle(hub)
+            film.settle(hub, is_alone)
         };
         let ids: Vec<FilmId> = self.films.keys().copied().collect();
         for id in ids {
@@ -234,7 +252,18 @@ impl Engine {
             let outcome = each(&mut self.hub, film);
             self.judge(id, outcome);
         }
+        self.meet();
         self.serve();
+        self.hub.take_orphans().into_iter().for_each(|rtc| self.viewer_gone(rtc));
+    }
+
+    /// Meet other viewers.
+    fn meet(&mut self) {
+        self.swarm.connect(&mut self.hub, &self.directory);
+        self.swarm.tick(&self.hub);
+        for link in self.swarm.settle(&mut self.hub) {
+            self.link_down(link);
+        }
     }
 
     /// Tell other viewers what is here, and give them what they ask for.
@@ -277,6 +306,8 @@ impl Engine {
                     let outcome = film.answered(&mut self.hub, link, result.clone());
                     if let Some(content) = film.opened().filter(|_| !was_open) {
                         self.serving.open(&mut self.hub, content);
+                        let (id, key) = (film.id(), film.key().expose_secret());
+                        self.swarm.attend(&mut self.hub, id, content.id(), key);
                     }
                     failed.push((*id, outcome));
                 }

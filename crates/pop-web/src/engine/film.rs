@@ -23,7 +23,9 @@ use self::sources::Sources;
 use self::window::Pace;
 use super::directory::Directory;
 use super::hub::Hub;
-use super::limits::{LOOK_AGAIN_MS, LOOK_MS, OPEN_TIMEOUT_MS, SOURCES_GONE_MS};
+use super::limits::{
+    FAR_WINDOW_MS, LOOK_AGAIN_MS, LOOK_MS, OPEN_TIMEOUT_MS, SOURCES_GONE_MS, URGENT_WINDOW_MS,
+};
 use super::{CacheKey, EngineError, Event, FilmId, FilmInfo, LinkId, Output, ReadId};
 
 /// What became of a film after something happened to it.
@@ -61,6 +63,10 @@ struct Playing {
     late_segments: u64,
     /// Here, and not opened yet.
     segments: Vec<(SegmentIndex, Vec<VerifiedShard>, Origin)>,
+    /// Since when it can be read.
+    since: Instant,
+    /// When to fetch on as if there were no other viewers.
+    alone_until: Option<Instant>,
     /// Asked of the cache.
     awaited: BTreeSet<u64>,
     from_cache_bytes: u64,
@@ -90,6 +96,14 @@ impl Film {
             look_at: now,
             playing: None,
         })
+    }
+
+    pub(super) fn id(&self) -> FilmId {
+        self.id
+    }
+
+    pub(super) fn key(&self) -> &ContentKey {
+        &self.key
     }
 
     pub(super) fn content(&self) -> ContentId {
@@ -147,6 +161,8 @@ impl Film {
         config.introduction = Hub::introduction();
         config.window_bytes_max = hub.config.window_bytes.max(4 * (layout.segment_bytes() + 16));
         config.accounts = true;
+        config.urgent_window_ms = URGENT_WINDOW_MS;
+        config.far_window_ms = FAR_WINDOW_MS;
         let fetcher = Fetcher::new(content.clone(), config, hub.random());
         let fetcher = fetcher.map_err(|_| EngineError::BadManifest)?;
         let manifest = content.manifest();
@@ -174,6 +190,8 @@ impl Film {
             late_segments: 0,
             segments: Vec::new(),
             awaited: BTreeSet::new(),
+            since: hub.now,
+            alone_until: None,
             from_cache_bytes: 0,
         }));
         for read in self.reads.clip(length_bytes) {
@@ -329,14 +347,16 @@ impl Film {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let own = match &self.playing {
             None => Some(self.opened_at.after_ms(OPEN_TIMEOUT_MS)),
-            Some(playing) => playing.fetcher.next_timeout(),
+            Some(playing) => {
+                playing.fetcher.next_timeout().into_iter().chain(playing.alone_until).min()
+            }
         };
         own.into_iter().chain(self.sources.next_timeout()).chain([self.look_at]).min()
     }
 
     /// Carry out what the machine asks for, until it asks for nothing more.
-    pub(super) fn settle(&mut self, hub: &mut Hub) -> Outcome {
-        self.aim(hub);
+    pub(super) fn settle(&mut self, hub: &mut Hub, is_alone: bool) -> Outcome {
+        self.aim(hub, is_alone);
         loop {
             let Some(playing) = &mut self.playing else { return Ok(()) };
             if let Some(output) = playing.fetcher.poll() {
@@ -347,7 +367,7 @@ impl Film {
                 break;
             }
             self.decode(hub)?;
-            self.aim(hub);
+            self.aim(hub, is_alone);
         }
         self.deliver(hub);
         Ok(())
@@ -374,8 +394,8 @@ impl Film {
         let film = self.id;
         match event {
             fetcher::Event::Greeted { link, peer, .. } => self.sources.greeted(hub, peer, link),
-            fetcher::Event::PeerFault { link, peer, fault } => {
-                let kind = self.sources.kind_of(link);
+            fetcher::Event::PeerFault { peer, fault, .. } => {
+                let kind = self.sources.kind_of(&peer);
                 // Nobody is a liar for being late.
                 if !matches!(fault, pop_exchange::Fault::HelloLate { .. }) {
                     hub.accuse(peer, kind, fault.to_string());
@@ -468,6 +488,11 @@ impl Film {
             hub.outbox.push(Output::ReadFailed { read, error: error.clone() });
         }
         self.sources.links().into_iter().for_each(|link| hub.close(link));
+    }
+
+    /// Links to viewers, in the order in which the statistics name them first.
+    pub(super) fn viewer_links(&self) -> Vec<LinkId> {
+        self.sources.viewer_links()
     }
 
     pub(super) fn holders(&self) -> Vec<PeerId> {

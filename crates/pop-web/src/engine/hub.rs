@@ -13,7 +13,8 @@ use super::limits::{DIALS_MAX, LIARS_MAX};
 use super::outbox::Outbox;
 use super::wire::{Purpose, Shaking, Wires};
 use super::{
-    Address, CacheKey, EngineConfig, Event, LinkId, Output, Protocol, SourceKind, Token, Transport,
+    Address, CacheKey, EngineConfig, Event, LinkId, Output, Protocol, RtcId, SourceKind, Token,
+    Transport,
 };
 
 pub(super) struct Hub {
@@ -25,6 +26,8 @@ pub(super) struct Hub {
     pub(super) wires: Wires,
     pub(super) cache: Cache,
     pub(super) is_online: bool,
+    /// Connections to other viewers of which a channel was closed here.
+    orphans: BTreeSet<RtcId>,
     rng: ChaCha20Rng,
     liars: BTreeSet<PeerId>,
     next_link: u64,
@@ -46,6 +49,7 @@ impl Hub {
             cache,
             wires: Wires::default(),
             is_online: true,
+            orphans: BTreeSet::new(),
             liars: BTreeSet::new(),
             next_link: 0,
             next_token: 0,
@@ -65,10 +69,6 @@ impl Hub {
         let mut bytes = [0; 32];
         self.rng.fill_bytes(&mut bytes);
         bytes
-    }
-
-    pub(super) fn random_u64(&mut self) -> u64 {
-        self.rng.next_u64()
     }
 
     pub(super) fn new_link(&mut self) -> LinkId {
@@ -160,9 +160,17 @@ impl Hub {
 
     /// Close a link that is of no use any more; whoever owns it knows.
     pub(super) fn close(&mut self, link: LinkId) {
-        if self.wires.remove(link).is_some() {
-            self.outbox.push(Output::CloseLink { link });
+        let Some((purpose, _)) = self.wires.remove(link) else { return };
+        if let Purpose::Serve(rtc) | Purpose::FetchFromViewer(_, rtc) = purpose {
+            self.orphans.insert(rtc);
         }
+        self.outbox.push(Output::CloseLink { link });
+    }
+
+    /// Connections to other viewers that lost a channel since the last call: they have no use for
+    /// the other.
+    pub(super) fn take_orphans(&mut self) -> BTreeSet<RtcId> {
+        core::mem::take(&mut self.orphans)
     }
 
     /// A peer broke a rule: it is named, and asked for nothing any more.

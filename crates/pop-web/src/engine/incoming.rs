@@ -1,10 +1,13 @@
 //! What links bring, to whom it belongs.
 
 use bytes::Bytes;
+use pop_signal::RelayMessage;
 use pop_wire::{Message, PeerId};
 
 use super::wire::{Incoming, Purpose};
-use super::{Engine, EngineError, Event, Fingerprints, LinkId, SourceKind, Token};
+use super::{
+    Engine, EngineError, Event, FilmId, Fingerprints, LinkId, RtcEvent, RtcId, SourceKind, Token,
+};
 
 impl Engine {
     pub(super) fn link_up(&mut self, link: LinkId, fingerprints: Option<Fingerprints>) {
@@ -54,10 +57,18 @@ impl Engine {
         while let Some(incoming) = self.hub.wires.next(link, now, &mut self.hub.outbox) {
             match incoming {
                 Incoming::Proven(peer) => self.proven(link, peer),
-                Incoming::Frame(frame) => match Message::decode(frame) {
-                    Ok(message) => self.message(link, message),
-                    Err(error) => self.broken(link, error.to_string()),
-                },
+                Incoming::Frame(frame) => {
+                    let taken = match self.hub.wires.purpose(link) {
+                        Some(Purpose::Signal) => {
+                            let message = RelayMessage::decode(frame);
+                            message.map(|message| self.swarm.message(&self.hub, message))
+                        }
+                        _ => Message::decode(frame).map(|message| self.message(link, message)),
+                    };
+                    if let Err(error) = taken {
+                        self.broken(link, error.to_string());
+                    }
+                }
                 Incoming::Broken(rule) => self.broken(link, rule),
             }
         }
@@ -71,13 +82,18 @@ impl Engine {
                     film.proven(&mut self.hub, link, peer);
                 }
             }
-            Some(Purpose::FetchFromViewer(film, _)) => {
+            Some(Purpose::FetchFromViewer(film, rtc)) => {
+                self.swarm.linked(&mut self.hub, rtc, link, peer);
                 if let Some(film) = self.films.get_mut(&film) {
                     film.viewer_up(&mut self.hub, link, peer);
                 }
             }
-            Some(Purpose::Serve(_)) => self.serving.link_up(&self.hub, link, peer),
-            Some(Purpose::Signal | Purpose::Ledger) | None => {}
+            Some(Purpose::Serve(rtc)) => {
+                self.swarm.linked(&mut self.hub, rtc, link, peer);
+                self.serving.link_up(&self.hub, link, peer);
+            }
+            Some(Purpose::Signal) => self.swarm.relay_up(&mut self.hub, link, peer),
+            Some(Purpose::Ledger) | None => {}
         }
     }
 
@@ -120,17 +136,41 @@ impl Engine {
         self.link_gone(link, purpose);
     }
 
+    fn source_gone(&mut self, film: FilmId, link: LinkId) {
+        if let Some(film) = self.films.get_mut(&film) {
+            film.link_down(&mut self.hub, link);
+        }
+    }
+
+    /// A connection to another viewer has two channels, and no use for one.
+    pub(super) fn viewer_gone(&mut self, rtc: RtcId) {
+        for link in self.swarm.unlinked(&mut self.hub, rtc) {
+            self.link_down(link);
+        }
+    }
+
+    /// The shell says something about a peer connection.
+    pub(super) fn rtc(&mut self, rtc: RtcId, event: RtcEvent) {
+        for link in self.swarm.rtc(&mut self.hub, rtc, event) {
+            self.link_down(link);
+        }
+    }
+
     /// Whoever owned a link learns that it is gone.
     fn link_gone(&mut self, link: LinkId, purpose: Purpose) {
         match purpose {
             Purpose::Ask => self.directory.link_down(&mut self.hub, link),
-            Purpose::Fetch(film) | Purpose::FetchFromViewer(film, _) => {
-                if let Some(film) = self.films.get_mut(&film) {
-                    film.link_down(&mut self.hub, link);
-                }
+            Purpose::Fetch(film) => self.source_gone(film, link),
+            Purpose::FetchFromViewer(film, rtc) => {
+                self.source_gone(film, link);
+                self.viewer_gone(rtc);
             }
-            Purpose::Serve(_) => self.serving.link_down(&self.hub, link),
-            Purpose::Signal | Purpose::Ledger => {}
+            Purpose::Serve(rtc) => {
+                self.serving.link_down(&self.hub, link);
+                self.viewer_gone(rtc);
+            }
+            Purpose::Signal => self.swarm.relay_down(&mut self.hub, link),
+            Purpose::Ledger => {}
         }
     }
 }

@@ -102,3 +102,18 @@ pub const SERVE_REQUESTS_MAX: usize = 4_096;
 
 /// Candidates of one connection that wait until the other viewer is known.
 pub const EARLY_CANDIDATES_MAX: usize = 32;
+
+/// Playing time that is fetched ahead, in milliseconds; window_bytes bounds it too.
+pub const AHEAD_MS: u64 = 60_000;
+
+/// The same while other viewers may turn up and none has, in milliseconds.
+pub const AHEAD_ALONE_MS: u64 = 6_000;
+
+/// Time after the opening of a film in which other viewers may turn up, in milliseconds.
+pub const ALONE_MS: u64 = 6_000;
+
+/// Playing time before which masternodes are preferred, in milliseconds.
+pub const URGENT_WINDOW_MS: u64 = 4_000;
+
+/// Playing time beyond which viewers alone are asked, where there are any, in milliseconds.
+pub const FAR_WINDOW_MS: u64 = 8_000;

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
 use pop_erasure::{Content, Repairer};
 use pop_exchange::limits::BUSY_RETRY_MS;
 use pop_exchange::provider::{
@@ -281,11 +280,6 @@ impl Serving {
     fn handle(&mut self, now: Instant, input: provider::Input) {
         // Links and operations are the machine's own and ours: nothing is refused.
         let _refused = self.provider.handle(now, input);
-    }
-
-    /// Say something about money to a viewer.
-    pub(super) fn pay(&mut self, now: Instant, link: LinkId, body: Bytes) {
-        self.handle(now, provider::Input::Payment { link, body });
     }
 }
 

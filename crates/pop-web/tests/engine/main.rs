@@ -3,5 +3,6 @@
 
 mod masternode;
 mod playing;
+mod restreaming;
 mod viewer;
 mod world;

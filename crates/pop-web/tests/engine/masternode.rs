@@ -1,6 +1,6 @@
 //! A masternode as a browser sees it: handshakes, a provider, a store in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -10,25 +10,26 @@ use pop_exchange::provider::{
 };
 use pop_exchange::{LinkId, ShardWithProof};
 use pop_signal::handshake::ChannelBinding;
-use pop_signal::{Handshake, limits::HANDSHAKE_FRAME_BYTES_MAX};
+use pop_signal::relay::{self, Relay, RelayConfig};
+use pop_signal::{Handshake, RelayMessage, limits::HANDSHAKE_FRAME_BYTES_MAX};
 use pop_wire::message::RefusalReason;
 use pop_wire::{
     ColumnIndex, ColumnSet, ContentId, FrameSplitter, Instant, Keypair, MasternodeRecord, Message,
     PeerId, ProviderRecord, Signed, UnixTime, Verified, limits::FRAME_BYTES_MAX,
 };
 
-pub const WALL: UnixTime = UnixTime(1_800_000_000);
+pub(crate) const WALL: UnixTime = UnixTime(1_800_000_000);
 
 /// A published content, all of it in memory.
-pub struct Published {
-    pub plaintext: Vec<u8>,
-    pub key: [u8; 32],
-    pub publication: Publication,
-    pub segments: Vec<EncodedSegment>,
+pub(crate) struct Published {
+    pub(crate) plaintext: Vec<u8>,
+    pub(crate) key: [u8; 32],
+    pub(crate) publication: Publication,
+    pub(crate) segments: Vec<EncodedSegment>,
 }
 
 impl Published {
-    pub fn new(seed: u8, bytes: usize, (k, n): (u16, u16), shard_bytes: u32) -> Rc<Self> {
+    pub(crate) fn new(seed: u8, bytes: usize, (k, n): (u16, u16), shard_bytes: u32) -> Rc<Self> {
         let plaintext: Vec<u8> = (0..bytes)
             .map(|at| u8::try_from((at * 31 + at / 251 + usize::from(seed)) % 256).unwrap())
             .collect();
@@ -58,11 +59,11 @@ impl Published {
         Rc::new(Self { plaintext, key, publication, segments })
     }
 
-    pub fn id(&self) -> ContentId {
+    pub(crate) fn id(&self) -> ContentId {
         self.publication.manifest().content_id()
     }
 
-    pub fn link(&self) -> String {
+    pub(crate) fn link(&self) -> String {
         let key = ContentKey::from_bytes(self.key);
         pop_erasure::ContentLink { content: self.id(), key: Some(key) }.to_string()
     }
@@ -81,29 +82,35 @@ impl Published {
 struct Session {
     handshake: Option<Handshake>,
     splitter: FrameSplitter,
+    signals: bool,
 }
 
-pub struct Masternode {
-    pub keypair: Keypair,
-    pub address: String,
-    pub held: BTreeMap<ContentId, (Rc<Published>, ColumnSet)>,
+pub(crate) struct Masternode {
+    pub(crate) keypair: Keypair,
+    pub(crate) address: String,
+    pub(crate) held: BTreeMap<ContentId, (Rc<Published>, ColumnSet)>,
     /// What it answers when it is asked for holders.
-    pub known: Vec<Signed<ProviderRecord>>,
-    pub known_masternodes: Vec<Signed<MasternodeRecord>>,
+    pub(crate) known: Vec<Signed<ProviderRecord>>,
+    pub(crate) known_masternodes: Vec<Signed<MasternodeRecord>>,
     /// Sends shards with a bit flipped.
-    pub lies: bool,
+    pub(crate) lies: bool,
     provider: Provider,
+    relay: Relay,
     sessions: BTreeMap<u64, Session>,
 }
 
 /// What a masternode does: bytes for a link, or its end.
-pub enum Act {
+pub(crate) enum Act {
     Send(u64, Bytes),
     Close(u64),
+    /// Link to another relay.
+    Dial(PeerId),
+    /// A frame for another relay.
+    Forward(u64, RelayMessage),
 }
 
 impl Masternode {
-    pub fn new(number: u8) -> Self {
+    pub(crate) fn new(number: u8) -> Self {
         let secret = [number + 100; 32];
         Self {
             keypair: Keypair::from_secret_bytes(&secret).unwrap(),
@@ -113,11 +120,16 @@ impl Masternode {
             known_masternodes: Vec::new(),
             lies: false,
             provider: Provider::new(ProviderConfig::default()).unwrap(),
+            relay: Relay::new(
+                Keypair::from_secret_bytes(&secret).unwrap().peer_id(),
+                RelayConfig::default(),
+                [number; 32],
+            ),
             sessions: BTreeMap::new(),
         }
     }
 
-    pub fn peer(&self) -> PeerId {
+    pub(crate) fn peer(&self) -> PeerId {
         self.keypair.peer_id()
     }
 
@@ -129,7 +141,7 @@ impl Masternode {
         vec![Bytes::copy_from_slice(&tcp), [&tcp[..], &[0xdd, 0x03]].concat().into()]
     }
 
-    pub fn provider_record(&self, content: ContentId) -> Signed<ProviderRecord> {
+    pub(crate) fn provider_record(&self, content: ContentId) -> Signed<ProviderRecord> {
         let record = ProviderRecord {
             peer: self.peer(),
             content,
@@ -141,7 +153,7 @@ impl Masternode {
         Verified::sign(record, &self.keypair).unwrap().signed().clone()
     }
 
-    pub fn masternode_record(&self) -> Signed<MasternodeRecord> {
+    pub(crate) fn masternode_record(&self) -> Signed<MasternodeRecord> {
         let record = MasternodeRecord {
             peer: self.peer(),
             addresses: self.addresses(),
@@ -155,20 +167,47 @@ impl Masternode {
         Verified::sign(record, &self.keypair).unwrap().signed().clone()
     }
 
-    pub fn accept(&mut self, now: Instant, link: u64, nonce: [u8; 32]) {
+    pub(crate) fn know(&mut self, now: Instant, masternodes: BTreeSet<PeerId>) {
+        self.relay.handle(now, relay::Input::Known { masternodes }).unwrap();
+    }
+
+    /// A link to another relay is up, or failed.
+    pub(crate) fn relay_up(&mut self, now: Instant, link: u64, peer: PeerId) -> Vec<Act> {
+        let link = pop_signal::LinkId(link);
+        self.relay.handle(now, relay::Input::RelayUp { link, peer }).unwrap();
+        self.settle(now)
+    }
+
+    pub(crate) fn dial_failed(&mut self, now: Instant, peer: PeerId) {
+        self.relay.handle(now, relay::Input::DialFailed { peer }).unwrap();
+    }
+
+    pub(crate) fn forwarded(&mut self, now: Instant, link: u64, message: RelayMessage) -> Vec<Act> {
+        let link = pop_signal::LinkId(link);
+        self.relay.handle(now, relay::Input::Message { link, message }).unwrap();
+        self.settle(now)
+    }
+
+    pub(crate) fn accept(&mut self, now: Instant, link: u64, signals: bool, nonce: [u8; 32]) {
         let binding = ChannelBinding::none();
         let handshake = Handshake::new_listener(&self.keypair, None, nonce, binding, now);
         let mut splitter = FrameSplitter::new();
         splitter.limit_bodies(HANDSHAKE_FRAME_BYTES_MAX);
-        self.sessions.insert(link, Session { handshake: Some(handshake), splitter });
+        self.sessions.insert(link, Session { handshake: Some(handshake), splitter, signals });
     }
 
-    pub fn bytes(&mut self, now: Instant, link: u64, bytes: &[u8]) -> Vec<Act> {
+    pub(crate) fn bytes(&mut self, now: Instant, link: u64, bytes: &[u8]) -> Vec<Act> {
         let mut acts = Vec::new();
         let Some(session) = self.sessions.get_mut(&link) else { return acts };
         session.splitter.push(bytes);
         while let Some(frame) = session.splitter.next_frame().unwrap() {
             let Some(handshake) = &mut session.handshake else {
+                if session.signals {
+                    let message = RelayMessage::decode(frame).unwrap();
+                    let link = pop_signal::LinkId(link);
+                    self.relay.handle(now, relay::Input::Message { link, message }).unwrap();
+                    continue;
+                }
                 let message = Message::decode(frame).unwrap();
                 let input = Input::Message { link: LinkId(link), message };
                 self.provider.handle(now, input).unwrap();
@@ -179,6 +218,11 @@ impl Masternode {
             if let Some(proven) = step.done {
                 session.handshake = None;
                 session.splitter.limit_bodies(FRAME_BYTES_MAX);
+                if session.signals {
+                    let (link, prefix) = (pop_signal::LinkId(link), pop_signal::Prefix::Own);
+                    self.relay.handle(now, relay::Input::ClientUp { link, prefix }).unwrap();
+                    continue;
+                }
                 let input = Input::LinkUp { link: LinkId(link), peer: proven.peer };
                 self.provider.handle(now, input).unwrap();
             }
@@ -187,18 +231,23 @@ impl Masternode {
         acts
     }
 
-    pub fn link_down(&mut self, now: Instant, link: u64) {
-        self.sessions.remove(&link);
+    pub(crate) fn link_down(&mut self, now: Instant, link: u64) {
+        let session = self.sessions.remove(&link);
+        if session.is_some_and(|session| session.signals) {
+            let link = pop_signal::LinkId(link);
+            return self.relay.handle(now, relay::Input::LinkDown { link }).unwrap();
+        }
         self.provider.handle(now, Input::LinkDown { link: LinkId(link) }).unwrap();
     }
 
-    pub fn tick(&mut self, now: Instant) -> Vec<Act> {
+    pub(crate) fn tick(&mut self, now: Instant) -> Vec<Act> {
         self.provider.handle(now, Input::Tick).unwrap();
+        self.relay.handle(now, relay::Input::Tick).unwrap();
         self.settle(now)
     }
 
-    pub fn next_timeout(&self) -> Option<Instant> {
-        self.provider.next_timeout()
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.provider.next_timeout().into_iter().chain(self.relay.next_timeout()).min()
     }
 
     fn settle(&mut self, now: Instant) -> Vec<Act> {
@@ -222,6 +271,19 @@ impl Masternode {
                 }
                 _ => {}
             }
+        }
+        while let Some(output) = self.relay.poll() {
+            acts.push(match output {
+                relay::Output::Send { link, message } if self.sessions.contains_key(&link.0) => {
+                    let mut frame = bytes::BytesMut::new();
+                    message.encode_frame(&mut frame);
+                    Act::Send(link.0, frame.freeze())
+                }
+                relay::Output::Send { link, message } => Act::Forward(link.0, message),
+                relay::Output::Close { link, .. } => Act::Close(link.0),
+                relay::Output::Dial { peer } => Act::Dial(peer),
+                other => panic!("{other:?}"),
+            });
         }
         acts
     }

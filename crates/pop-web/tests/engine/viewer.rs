@@ -4,37 +4,44 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use pop_web::engine::{
-    Engine, EngineConfig, EngineError, Event, FilmId, Input, LinkId, Output, ReadId,
+    CacheKey, Engine, EngineConfig, EngineError, Event, FilmId, Input, LinkId, Output, ReadId,
 };
 use pop_wire::Instant;
 
 use crate::masternode::{Published, WALL};
 
-pub const FILM: FilmId = FilmId(1);
+pub(crate) const FILM: FilmId = FilmId(1);
 
 /// A read, and what it got so far.
-pub struct Reading {
+pub(crate) struct Reading {
     film: Rc<Published>,
     range: Range<u64>,
-    pub got: u64,
+    pub(crate) got: u64,
     pulled: u64,
     /// Bytes a second; `None` takes all it can get.
     pace: Option<u64>,
     started: Option<u64>,
-    pub stalled_ms: u64,
-    pub is_over: bool,
-    pub first_byte_at: Option<u64>,
+    pub(crate) stalled_ms: u64,
+    pub(crate) is_over: bool,
+    pub(crate) first_byte_at: Option<u64>,
 }
 
-pub struct Viewer {
-    pub engine: Engine,
-    pub opened_at: Option<u64>,
-    pub failed: Option<EngineError>,
-    pub reads: BTreeMap<u64, Reading>,
-    pub events: Vec<Event>,
-    /// Their number at the other end of each link's connection.
-    pub connections: BTreeMap<LinkId, usize>,
+pub(crate) struct Viewer {
+    pub(crate) engine: Engine,
+    pub(crate) opened_at: Option<u64>,
+    pub(crate) failed: Option<EngineError>,
+    pub(crate) reads: BTreeMap<u64, Reading>,
+    pub(crate) events: Vec<Event>,
+    /// Each link's connection, and which end of it is here.
+    pub(crate) connections: BTreeMap<LinkId, (usize, usize)>,
+    /// What the browser stores.
+    pub(crate) stored: BTreeMap<CacheKey, Bytes>,
+    /// Left without a word: nothing comes from it any more.
+    pub(crate) is_gone: bool,
+    /// Flips a bit in every large piece that it sends to other viewers.
+    pub(crate) lies: bool,
     next_read: u64,
     looked_at: u64,
 }
@@ -43,7 +50,7 @@ pub struct Viewer {
 const AHEAD_BYTES: u64 = 256 * 1024;
 
 impl Viewer {
-    pub fn new(config: EngineConfig) -> Self {
+    pub(crate) fn new(config: EngineConfig) -> Self {
         Self {
             engine: Engine::new(config).unwrap(),
             opened_at: None,
@@ -51,21 +58,24 @@ impl Viewer {
             reads: BTreeMap::new(),
             events: Vec::new(),
             connections: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            is_gone: false,
+            lies: false,
             next_read: 0,
             looked_at: 0,
         }
     }
 
-    pub fn tell(&mut self, now: u64, input: Input) {
+    pub(crate) fn tell(&mut self, now: u64, input: Input) {
         self.engine.handle(Instant(now), WALL.after_s(now / 1000), input);
     }
 
-    pub fn open(&mut self, now: u64, film: &Published) {
+    pub(crate) fn open(&mut self, now: u64, film: &Published) {
         self.tell(now, Input::Open { film: FILM, link: film.link() });
     }
 
     /// Read and compare; `pace` in bytes a second.
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         now: u64,
         film: &Rc<Published>,
@@ -92,13 +102,13 @@ impl Viewer {
         number
     }
 
-    pub fn stop(&mut self, now: u64, read: u64) {
+    pub(crate) fn stop(&mut self, now: u64, read: u64) {
         self.tell(now, Input::Stop { read: ReadId(read) });
         self.reads.remove(&read);
     }
 
     /// Play on: pull what playback has made room for, and count the time without bytes.
-    pub fn pull(&mut self, now: u64) {
+    pub(crate) fn pull(&mut self, now: u64) {
         let mut pulls = Vec::new();
         let passed = now - self.looked_at;
         self.looked_at = now;
@@ -122,13 +132,19 @@ impl Viewer {
                 reading.pulled = want;
             }
         }
+        let playing = self.reads.values().find(|it| it.pace.is_some() && !it.is_over);
+        if let Some((pace, started)) = playing.and_then(|it| Some((it.pace?, it.started?))) {
+            let start = playing.map_or(0, |it| it.range.start);
+            let position_bytes = start + (now - started) * pace / 1000;
+            self.tell(now, Input::Play { film: FILM, position_bytes, bytes_per_s: pace });
+        }
         for (number, bytes) in pulls {
             self.tell(now, Input::Pull { read: ReadId(number), bytes });
         }
     }
 
     /// Take what concerns the page; give back what concerns the network.
-    pub fn on(&mut self, now: u64, output: Output) -> Option<Output> {
+    pub(crate) fn on(&mut self, now: u64, output: Output) -> Option<Output> {
         match output {
             Output::Opened { .. } => self.opened_at = Some(now),
             Output::Failed { error, .. } => self.failed = Some(error),
@@ -148,7 +164,23 @@ impl Viewer {
                 reading.is_over = true;
             }
             Output::ReadFailed { error, .. } => self.failed = Some(error),
-            Output::Event(event) => self.events.push(event),
+            Output::Event(event) => {
+                if std::env::var("POP_TEST_TRACE").is_ok() {
+                    println!("{now} ms: {event:?}");
+                }
+                self.events.push(event);
+            }
+            Output::CacheStore { token, key, bytes } => {
+                self.stored.insert(key, bytes);
+                self.tell(now, Input::CacheStored { token, is_stored: true });
+            }
+            Output::CacheLoad { token, key } => {
+                let bytes = self.stored.get(&key).cloned();
+                self.tell(now, Input::CacheLoaded { token, bytes });
+            }
+            Output::CacheDelete { key } => {
+                self.stored.remove(&key).expect("an entry that was stored");
+            }
             other => return Some(other),
         }
         None

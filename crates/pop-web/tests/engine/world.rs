@@ -1,12 +1,15 @@
 //! Virtual time, and connections with latency and bandwidth between viewers and masternodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use pop_web::engine::{EngineConfig, Input, LinkId, Output};
-use pop_wire::{ColumnIndex, ColumnSet, Instant};
+use pop_signal::RelayMessage;
+use pop_web::engine::{
+    Candidate, EngineConfig, Input, LinkId, Output, Protocol, RtcCommand, RtcEvent, RtcId,
+};
+use pop_wire::{ColumnIndex, ColumnSet, Instant, PeerId};
 
 use crate::masternode::{Act, Masternode, Published};
 use crate::viewer::Viewer;
@@ -14,10 +17,35 @@ use crate::viewer::Viewer;
 /// How often players look at their clocks, in milliseconds.
 const PLAYER_TICK_MS: u64 = 50;
 
-struct Connection {
+/// How long a peer connection stays silent before it is given up, in milliseconds.
+const RTC_SILENCE_MS: u64 = 7_000;
+
+/// Numbers of links between relays begin here.
+const RELAY_LINKS: u64 = 1 << 32;
+
+/// An end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Viewer(usize, LinkId),
+    Node(usize),
+}
+
+/// A peer connection as one browser has it.
+struct Rtc {
     viewer: usize,
-    link: LinkId,
-    node: usize,
+    rtc: RtcId,
+    links: [LinkId; 2],
+    sdp: String,
+    /// The other browser's.
+    remote: Option<usize>,
+    is_open: bool,
+}
+
+/// A connection.
+struct Connection {
+    /// The first one dialled.
+    ends: [End; 2],
+    signals: bool,
     latency_ms: u64,
     bytes_per_ms: u64,
     /// When the last byte each way is through the pipe.
@@ -28,28 +56,39 @@ struct Connection {
 enum Happening {
     /// The connection reaches the masternode.
     Arrive(usize),
-    /// The browser is told.
+    /// Both ends are told.
     Up(usize),
-    ToViewer(usize, Bytes),
-    ToNode(usize, Bytes),
+    /// Bytes reach an end of a connection.
+    Bytes(usize, usize, Bytes),
     Down(usize),
-    Flushed(usize, u64),
+    Flushed(usize, usize, u64),
+    /// A peer connection says something to its page.
+    Rtc(usize, RtcEvent),
+    /// A frame from one relay to the other.
+    Forward {
+        node: usize,
+        link: u64,
+        message: RelayMessage,
+    },
     Player,
 }
 
-pub struct World {
-    pub now: u64,
+pub(crate) struct World {
+    pub(crate) now: u64,
     seed: u64,
-    pub nodes: Vec<Masternode>,
-    pub alive: Vec<bool>,
-    pub viewers: Vec<Viewer>,
+    pub(crate) nodes: Vec<Masternode>,
+    pub(crate) alive: Vec<bool>,
+    pub(crate) viewers: Vec<Viewer>,
     connections: Vec<Connection>,
+    rtcs: Vec<Rtc>,
+    /// Links between relays: the number at this node leads to that node.
+    relay_links: BTreeMap<(usize, u64), usize>,
     queue: BTreeMap<(u64, u64), Happening>,
     serial: u64,
-    pub trace: DefaultHasher,
+    pub(crate) trace: DefaultHasher,
 }
 
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = std::env::var("POP_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or(1);
     println!("POP_TEST_SEED={seed}");
@@ -58,7 +97,7 @@ pub fn seed() -> u64 {
 
 impl World {
     /// `count` masternodes, each with a column of the film, all known to each other.
-    pub fn new(seed: u64, count: u8, film: &Rc<Published>) -> Self {
+    pub(crate) fn new(seed: u64, count: u8, film: &Rc<Published>) -> Self {
         let mut nodes: Vec<Masternode> = (0..count).map(|at| Masternode::new(at + 1)).collect();
         for (at, node) in (0..).zip(&mut nodes) {
             let column: ColumnSet = [ColumnIndex::new(at).unwrap()].into_iter().collect();
@@ -66,7 +105,9 @@ impl World {
         }
         let providers: Vec<_> = nodes.iter().map(|node| node.provider_record(film.id())).collect();
         let records: Vec<_> = nodes.iter().map(Masternode::masternode_record).collect();
+        let peers: BTreeSet<PeerId> = nodes.iter().map(Masternode::peer).collect();
         for node in &mut nodes {
+            node.know(Instant(0), peers.clone());
             node.known.clone_from(&providers);
             node.known_masternodes.clone_from(&records);
         }
@@ -77,6 +118,8 @@ impl World {
             nodes,
             viewers: Vec::new(),
             connections: Vec::new(),
+            rtcs: Vec::new(),
+            relay_links: BTreeMap::new(),
             queue: BTreeMap::new(),
             serial: 0,
             trace: DefaultHasher::new(),
@@ -86,7 +129,7 @@ impl World {
     }
 
     /// A browser whose page names the first masternodes.
-    pub fn viewer(&mut self, change: impl FnOnce(&mut EngineConfig)) -> usize {
+    pub(crate) fn viewer(&mut self, change: impl FnOnce(&mut EngineConfig)) -> usize {
         let number = u8::try_from(self.viewers.len()).unwrap() + 1;
         let mut config = EngineConfig::new([number; 32], [number + 50; 32]);
         let entries = self.nodes.iter().take(2).map(|node| node.address.parse().unwrap());
@@ -97,7 +140,7 @@ impl World {
         self.viewers.len() - 1
     }
 
-    pub fn random(&mut self) -> u64 {
+    pub(crate) fn random(&mut self) -> u64 {
         // SplitMix64.
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.seed;
@@ -112,22 +155,35 @@ impl World {
     }
 
     /// A masternode is gone: SIGKILL.
-    pub fn kill(&mut self, node: usize) {
+    pub(crate) fn kill(&mut self, node: usize) {
         self.alive[node] = false;
-        for connection in 0..self.connections.len() {
-            if self.connections[connection].node == node && self.connections[connection].is_up {
-                let at = self.now + self.connections[connection].latency_ms;
-                self.at(at, Happening::Down(connection));
+        for number in 0..self.connections.len() {
+            let connection = &self.connections[number];
+            if connection.ends.contains(&End::Node(node)) && connection.is_up {
+                let at = self.now + connection.latency_ms;
+                self.at(at, Happening::Down(number));
             }
         }
     }
 
-    pub fn revive(&mut self, node: usize) {
+    pub(crate) fn revive(&mut self, node: usize) {
         self.alive[node] = true;
     }
 
+    /// A browser is gone without a word; the others' connections notice after a while.
+    pub(crate) fn leave(&mut self, viewer: usize) {
+        self.viewers[viewer].is_gone = true;
+        for number in 0..self.rtcs.len() {
+            if self.rtcs[number].viewer == viewer
+                && let Some(remote) = self.rtcs[number].remote
+            {
+                self.at(self.now + RTC_SILENCE_MS, Happening::Rtc(remote, RtcEvent::Down));
+            }
+        }
+    }
+
     /// Go on until `until` says so, for `limit_ms` at most; whether it did.
-    pub fn run(&mut self, limit_ms: u64, mut until: impl FnMut(&Self) -> bool) -> bool {
+    pub(crate) fn run(&mut self, limit_ms: u64, mut until: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + limit_ms;
         loop {
             (0..self.viewers.len()).for_each(|viewer| self.carry_out(viewer));
@@ -137,7 +193,8 @@ impl World {
             let queued = self.queue.first_key_value().map(|((time, _), _)| *time);
             let nodes = self.nodes.iter().zip(&self.alive).filter(|(_, alive)| **alive);
             let nodes = nodes.filter_map(|(node, _)| node.next_timeout());
-            let viewers = self.viewers.iter().filter_map(|viewer| viewer.engine.next_timeout());
+            let viewers = self.viewers.iter().filter(|viewer| !viewer.is_gone);
+            let viewers = viewers.filter_map(|viewer| viewer.engine.next_timeout());
             let timer = nodes.chain(viewers).map(|at| at.0.max(self.now + 1)).min();
             let next = queued.into_iter().chain(timer).min().unwrap_or(end);
             if next > end {
@@ -161,10 +218,10 @@ impl World {
         for node in 0..self.nodes.len() {
             if self.alive[node] && self.nodes[node].next_timeout().is_some_and(|at| at <= now) {
                 let acts = self.nodes[node].tick(now);
-                self.act(acts);
+                self.act(node, acts);
             }
         }
-        for viewer in &mut self.viewers {
+        for viewer in self.viewers.iter_mut().filter(|viewer| !viewer.is_gone) {
             if viewer.engine.next_timeout().is_some_and(|at| at <= now) {
                 viewer.tell(now.0, Input::Tick);
             }
@@ -175,69 +232,111 @@ impl World {
         let now = self.now;
         match happening {
             Happening::Player => {
-                self.viewers.iter_mut().for_each(|viewer| viewer.pull(now));
+                let viewers = self.viewers.iter_mut().filter(|viewer| !viewer.is_gone);
+                viewers.for_each(|viewer| viewer.pull(now));
                 self.at(now + PLAYER_TICK_MS, Happening::Player);
             }
             Happening::Arrive(number) => {
-                let (node, latency_ms) =
-                    (self.connections[number].node, self.connections[number].latency_ms);
+                let (end, latency_ms) =
+                    (self.connections[number].ends[1], self.connections[number].latency_ms);
+                let End::Node(node) = end else { return };
                 if !self.alive[node] {
                     return self.at(now + latency_ms, Happening::Down(number));
                 }
                 let nonce = [u8::try_from(self.random() % 256).unwrap(); 32];
                 let link = u64::try_from(number).unwrap();
-                self.nodes[node].accept(Instant(now), link, nonce);
+                let signals = self.connections[number].signals;
+                self.nodes[node].accept(Instant(now), link, signals, nonce);
                 self.connections[number].is_up = true;
                 self.at(now + latency_ms, Happening::Up(number));
             }
             Happening::Up(number) => {
-                self.to_viewer(number, |link| Input::LinkUp { link, fingerprints: None })
-            }
-            Happening::ToViewer(number, bytes) => {
-                bytes.hash(&mut self.trace);
-                self.to_viewer(number, |link| Input::LinkBytes { link, bytes });
-            }
-            Happening::Flushed(number, bytes) => {
-                self.to_viewer(number, |link| Input::LinkFlushed { link, bytes });
-            }
-            Happening::ToNode(number, bytes) => {
-                let node = self.connections[number].node;
-                if self.connections[number].is_up && self.alive[node] {
-                    let link = u64::try_from(number).unwrap();
-                    let acts = self.nodes[node].bytes(Instant(now), link, &bytes);
-                    self.act(acts);
+                for side in [0, 1] {
+                    let up = |link| Input::LinkUp { link, fingerprints: None };
+                    self.to_viewer(number, side, up);
                 }
             }
+            Happening::Bytes(number, side, bytes) => {
+                (now, &bytes).hash(&mut self.trace);
+                match self.connections[number].ends[side] {
+                    End::Viewer(..) => {
+                        self.to_viewer(number, side, |link| Input::LinkBytes { link, bytes });
+                    }
+                    End::Node(node) if self.connections[number].is_up && self.alive[node] => {
+                        let link = u64::try_from(number).unwrap();
+                        let acts = self.nodes[node].bytes(Instant(now), link, &bytes);
+                        self.act(node, acts);
+                    }
+                    End::Node(_) => {}
+                }
+            }
+            Happening::Flushed(number, side, bytes) => {
+                self.to_viewer(number, side, |link| Input::LinkFlushed { link, bytes });
+            }
             Happening::Down(number) => {
-                self.to_viewer(number, |link| Input::LinkDown { link });
+                for side in [0, 1] {
+                    self.to_viewer(number, side, |link| Input::LinkDown { link });
+                }
                 self.connections[number].is_up = false;
+            }
+            Happening::Rtc(number, event) => {
+                let Rtc { viewer, rtc, is_open, .. } = self.rtcs[number];
+                if is_open && !self.viewers[viewer].is_gone {
+                    self.viewers[viewer].tell(now, Input::Rtc { rtc, event });
+                }
+            }
+            Happening::Forward { node, link, message } => {
+                if self.alive[node] {
+                    let acts = self.nodes[node].forwarded(Instant(now), link, message);
+                    self.act(node, acts);
+                }
             }
         }
     }
 
-    fn to_viewer(&mut self, number: usize, input: impl FnOnce(LinkId) -> Input) {
-        let Connection { viewer, link, .. } = self.connections[number];
+    fn to_viewer(&mut self, number: usize, side: usize, input: impl FnOnce(LinkId) -> Input) {
+        let End::Viewer(viewer, link) = self.connections[number].ends[side] else { return };
         let viewer = &mut self.viewers[viewer];
-        if viewer.connections.get(&link) == Some(&number) {
+        if viewer.connections.get(&link) == Some(&(number, side)) && !viewer.is_gone {
             viewer.tell(self.now, input(link));
         }
     }
 
-    fn act(&mut self, acts: Vec<Act>) {
+    fn act(&mut self, node: usize, acts: Vec<Act>) {
         for act in acts {
             match act {
                 Act::Send(link, bytes) => {
                     let number = usize::try_from(link).unwrap();
                     let at = self.through(number, 1, bytes.len());
-                    self.at(at, Happening::ToViewer(number, bytes));
+                    self.at(at, Happening::Bytes(number, 0, bytes));
                 }
                 Act::Close(link) => {
                     let number = usize::try_from(link).unwrap();
                     let at = self.now + self.connections[number].latency_ms;
                     self.at(at, Happening::Down(number));
                 }
+                Act::Dial(peer) => self.link_relays(node, peer),
+                Act::Forward(link, message) => {
+                    let other = self.relay_links[&(node, link)];
+                    self.at(self.now + 10, Happening::Forward { node: other, link, message });
+                }
             }
         }
+    }
+
+    fn link_relays(&mut self, node: usize, peer: PeerId) {
+        let now = Instant(self.now);
+        let other = self.nodes.iter().position(|it| it.peer() == peer);
+        let Some(other) = other.filter(|other| self.alive[*other]) else {
+            return self.nodes[node].dial_failed(now, peer);
+        };
+        let link = RELAY_LINKS + u64::try_from(self.relay_links.len()).unwrap();
+        self.relay_links.extend([((node, link), other), ((other, link), node)]);
+        let own = self.nodes[node].peer();
+        let acts = self.nodes[other].relay_up(now, link, own);
+        self.act(other, acts);
+        let acts = self.nodes[node].relay_up(now, link, peer);
+        self.act(node, acts);
     }
 
     /// When so many bytes are through.
@@ -249,57 +348,141 @@ impl World {
         busy + connection.latency_ms
     }
 
+    fn connect(&mut self, ends: [End; 2], signals: bool) -> usize {
+        let number = self.connections.len();
+        let latency_ms = 5 + self.random() % 40;
+        let bytes_per_ms = 200 + self.random() % 800;
+        let busy_until = [0; 2];
+        let is_up = false;
+        let connection = Connection { ends, signals, latency_ms, bytes_per_ms, busy_until, is_up };
+        self.connections.push(connection);
+        for (side, end) in ends.into_iter().enumerate() {
+            if let End::Viewer(viewer, link) = end {
+                self.viewers[viewer].connections.insert(link, (number, side));
+            }
+        }
+        number
+    }
+
     fn carry_out(&mut self, viewer: usize) {
         while let Some(output) = self.viewers[viewer].engine.poll() {
+            if self.viewers[viewer].is_gone {
+                continue;
+            }
             let Some(output) = self.viewers[viewer].on(self.now, output) else { continue };
             match output {
-                Output::Dial { link, address, .. } => {
+                Output::Dial { link, address, protocol } => {
                     let text = address.to_string();
                     (self.now, link, &text).hash(&mut self.trace);
                     let node = self.nodes.iter().position(|node| text.starts_with(&node.address));
                     let node = node.expect("an address of this network");
-                    let number = self.connections.len();
-                    let latency_ms = 5 + self.random() % 40;
-                    let bytes_per_ms = 200 + self.random() % 800;
-                    self.connections.push(Connection {
-                        viewer,
-                        link,
-                        node,
-                        latency_ms,
-                        bytes_per_ms,
-                        busy_until: [0; 2],
-                        is_up: false,
-                    });
-                    self.viewers[viewer].connections.insert(link, number);
-                    self.at(self.now + latency_ms, Happening::Arrive(number));
+                    let ends = [End::Viewer(viewer, link), End::Node(node)];
+                    let number = self.connect(ends, protocol == Protocol::Signal);
+                    let at = self.now + self.connections[number].latency_ms;
+                    self.at(at, Happening::Arrive(number));
                 }
-                Output::Send { link, bytes } => {
-                    (self.now, link, &bytes).hash(&mut self.trace);
-                    let Some(number) = self.viewers[viewer].connections.get(&link).copied() else {
-                        continue;
-                    };
-                    let at = self.through(number, 0, bytes.len());
-                    let taken = u64::try_from(bytes.len()).unwrap();
-                    self.at(at, Happening::ToNode(number, bytes));
-                    self.at(at, Happening::Flushed(number, taken));
-                }
+                Output::Send { link, bytes } => self.send(viewer, link, bytes),
                 Output::CloseLink { link } => {
-                    let Some(number) = self.viewers[viewer].connections.remove(&link) else {
-                        continue;
-                    };
-                    let node = self.connections[number].node;
-                    self.connections[number].is_up = false;
-                    if self.alive[node] {
-                        let link = u64::try_from(number).unwrap();
-                        self.nodes[node].link_down(Instant(self.now), link);
-                    }
+                    let connection = self.viewers[viewer].connections.remove(&link);
+                    let Some((number, side)) = connection else { continue };
+                    self.hang_up(number, side);
                 }
+                Output::Rtc { rtc, command } => self.rtc(viewer, rtc, command),
                 _ => {}
             }
         }
     }
 
-    pub fn fingerprint(&self) -> u64 {
+    fn send(&mut self, viewer: usize, link: LinkId, mut bytes: Bytes) {
+        (self.now, link, &bytes).hash(&mut self.trace);
+        let Some((number, side)) = self.viewers[viewer].connections.get(&link).copied() else {
+            return;
+        };
+        let other = 1 - side;
+        let to_viewer = matches!(self.connections[number].ends[other], End::Viewer(..));
+        if self.viewers[viewer].lies && to_viewer && bytes.len() > 1_000 {
+            let mut lie = bytes.to_vec();
+            let middle = lie.len() - 100;
+            lie[middle] ^= 1;
+            bytes = lie.into();
+        }
+        let at = self.through(number, side, bytes.len());
+        let taken = u64::try_from(bytes.len()).unwrap();
+        self.at(at, Happening::Bytes(number, other, bytes));
+        self.at(at, Happening::Flushed(number, side, taken));
+    }
+
+    fn hang_up(&mut self, number: usize, side: usize) {
+        self.connections[number].is_up = false;
+        match self.connections[number].ends[1 - side] {
+            End::Node(node) if self.alive[node] => {
+                let link = u64::try_from(number).unwrap();
+                self.nodes[node].link_down(Instant(self.now), link);
+            }
+            End::Node(_) => {}
+            End::Viewer(..) => {
+                let at = self.now + self.connections[number].latency_ms;
+                self.at(at, Happening::Down(number));
+            }
+        }
+    }
+
+    fn rtc(&mut self, viewer: usize, rtc: RtcId, command: RtcCommand) {
+        let known = self.rtcs.iter().position(|it| (it.viewer, it.rtc) == (viewer, rtc));
+        match command {
+            RtcCommand::Offer { links } => self.describe(viewer, rtc, links, None),
+            RtcCommand::Answer { links, offer } => {
+                let remote = self.rtcs.iter().position(|it| it.sdp == offer);
+                let remote = remote.expect("an offer as it was made");
+                self.describe(viewer, rtc, links, Some(remote));
+            }
+            RtcCommand::SetAnswer { sdp } => {
+                let number = known.expect("a connection that was made");
+                let remote = self.rtcs.iter().position(|it| it.sdp == sdp);
+                let remote = remote.expect("an answer as it was made");
+                self.rtcs[number].remote = Some(remote);
+                let other = self.rtcs[remote].viewer;
+                for (mine, theirs) in
+                    self.rtcs[number].links.into_iter().zip(self.rtcs[remote].links)
+                {
+                    let ends = [End::Viewer(viewer, mine), End::Viewer(other, theirs)];
+                    let connection = self.connect(ends, false);
+                    self.at(self.now + 60, Happening::Up(connection));
+                }
+            }
+            RtcCommand::AddCandidate(candidate) => {
+                assert!(candidate.candidate.starts_with("candidate:"));
+            }
+            RtcCommand::Close => {
+                let number = known.expect("a connection that was made");
+                self.rtcs[number].is_open = false;
+                for link in self.rtcs[number].links {
+                    self.viewers[viewer].connections.remove(&link);
+                }
+                if let Some(remote) = self.rtcs[number].remote {
+                    self.at(self.now + 30, Happening::Rtc(remote, RtcEvent::Down));
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn describe(&mut self, viewer: usize, rtc: RtcId, links: [LinkId; 2], remote: Option<usize>) {
+        let number = self.rtcs.len();
+        let fingerprint = vec![format!("{number:02X}"); 32].join(":");
+        let sdp = format!("v=0\r\na=fingerprint:sha-256 {fingerprint}\r\n");
+        self.rtcs.push(Rtc { viewer, rtc, links, sdp: sdp.clone(), remote, is_open: true });
+        self.at(self.now + 5, Happening::Rtc(number, RtcEvent::LocalDescription { sdp }));
+        let candidate = Candidate {
+            candidate: format!("candidate:{number} 1 udp 1 192.0.2.1 9 typ host"),
+            sdp_mid: Some("0".to_owned()),
+            sdp_m_line_index: Some(0),
+        };
+        self.at(self.now + 6, Happening::Rtc(number, RtcEvent::LocalCandidate(candidate)));
+        self.at(self.now + 7, Happening::Rtc(number, RtcEvent::CandidatesDone));
+    }
+
+    pub(crate) fn fingerprint(&self) -> u64 {
         self.trace.finish()
     }
 }

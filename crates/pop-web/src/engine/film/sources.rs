@@ -125,6 +125,10 @@ impl Sources {
         holders.chain(self.viewers.keys().copied()).collect()
     }
 
+    pub(super) fn viewer_links(&self) -> Vec<LinkId> {
+        self.viewers.keys().copied().collect()
+    }
+
     /// A holder proved who it is: what it is said to hold, or `None` if it is not wanted.
     pub(super) fn proven(&mut self, link: LinkId, peer: PeerId) -> Option<ColumnSet> {
         let holder = self.holders.get_mut(&peer)?;
@@ -145,14 +149,18 @@ impl Sources {
         if let Some(holder) = self.holders.get_mut(&peer) {
             holder.reach.useful();
         }
-        let kind = self.kind_of(link);
+        let kind = match self.viewers.contains_key(&link) {
+            true => SourceKind::Viewer,
+            false => SourceKind::Masternode,
+        };
         hub.event(Event::SourceUp { film: self.film, peer, kind });
     }
 
-    pub(super) fn kind_of(&self, link: LinkId) -> SourceKind {
-        match self.viewers.contains_key(&link) {
-            true => SourceKind::Viewer,
-            false => SourceKind::Masternode,
+    /// What kind of node a source is, or was: its link may be gone.
+    pub(super) fn kind_of(&self, peer: &PeerId) -> SourceKind {
+        match self.holders.contains_key(peer) {
+            true => SourceKind::Masternode,
+            false => SourceKind::Viewer,
         }
     }
 

@@ -6,11 +6,14 @@ use pop_erasure::Content;
 use pop_exchange::fetcher;
 use pop_wire::{Instant, SegmentIndex};
 
+use super::reads::Read;
 use super::{Film, Origin, Playing};
 use crate::engine::CacheKey;
 use crate::engine::cache::Cache;
 use crate::engine::hub::Hub;
-use crate::engine::limits::{CACHE_AHEAD_SEGMENTS, PLAIN_SEGMENTS_MAX};
+use crate::engine::limits::{
+    AHEAD_ALONE_MS, AHEAD_MS, ALONE_MS, CACHE_AHEAD_SEGMENTS, PLAIN_SEGMENTS_MAX,
+};
 
 /// How soon a reader that waits needs its first segment, in milliseconds.
 const FIRST_DEADLINE_MS: u64 = 500;
@@ -79,7 +82,13 @@ struct Lead {
 
 impl Film {
     /// Tell the fetching machine what is wanted now.
-    pub(super) fn aim(&mut self, hub: &mut Hub) {
+    ///
+    /// `is_alone`: no other viewer was found yet. In the first seconds little is fetched then, so
+    /// that those who turn up have something to give.
+    pub(super) fn aim(&mut self, hub: &mut Hub, is_alone: bool) {
+        let Some(playing) = &mut self.playing else { return };
+        let until = playing.since.after_ms(ALONE_MS);
+        playing.alone_until = Some(until).filter(|until| is_alone && hub.now < *until);
         let leads = self.leads(hub);
         let Some(playing) = &mut self.playing else { return };
         for (at, lead) in leads.iter().enumerate() {
@@ -110,12 +119,24 @@ impl Film {
         let segment_bytes = layout.segment_bytes().max(1);
         let ahead = (hub.config.window_bytes / segment_bytes).max(2);
         let count = layout.segment_count();
+        let is_settling = playing.alone_until.is_some();
+        let ahead_ms = if is_settling { AHEAD_ALONE_MS } else { AHEAD_MS };
+        let ahead_bytes = self.pace.average_bytes_per_s.saturating_mul(ahead_ms) / 1000;
+        // From where the time ahead is counted: a player's own buffer counts.
+        let horizon = |read: &Read| {
+            let from = match self.pace.position_bytes() {
+                Some(position) => position.max(read.range.start),
+                None if is_settling => read.range.start,
+                None => read.next,
+            };
+            (from.saturating_add(ahead_bytes) / segment_bytes).saturating_add(1)
+        };
         let reads = self.reads.by_need(segment_bytes, |segment| playing.plain.has(segment));
         let of_reads = reads.iter().filter(|read| read.next < read.range.end).map(|read| {
             let first = read.next / segment_bytes;
             let end = (read.range.end - 1) / segment_bytes + 1;
-            let segments = first..end.min(first.saturating_add(ahead));
-            Lead { segments, from_byte: read.range.start, started: Some(read.started) }
+            let end = end.min(first.saturating_add(ahead)).min(horizon(read)).max(first);
+            Lead { segments: first..end, from_byte: read.range.start, started: Some(read.started) }
         });
         let mut leads: Vec<Lead> = of_reads.collect();
         // Between two requests of a player, and while it reads in small ranges, playback leads.

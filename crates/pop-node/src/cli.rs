@@ -111,8 +111,9 @@ const INTERRUPTED: u8 = 130;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 internal error; 2 bad usage; 65 bad input (link, key, range, file);
 66 input cannot be read; 69 content or nodes not available; 73 output or disk full;
-74 disk error; 75 another process pays from this wallet; 76 the publisher or a peer broke the protocol; 77 the ledger refuses, no collateral,
-wrong passphrase; 78 bad settings, or no ledger named; 130 interrupted.
+74 disk error; 75 another process pays from this wallet; 76 the publisher or a peer broke the
+protocol; 77 the ledger refuses, no collateral, wrong passphrase; 78 bad settings, or no ledger
+named; 130 interrupted.
 Every setting is also an environment variable: --http-listen is POP_HTTP_LISTEN.";
 
 /// Run one verb to its end and turn what came of it into an exit code.

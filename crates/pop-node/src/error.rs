@@ -320,7 +320,7 @@ impl NodeError {
                 "check the disk, and restore the file from a backup only if no other copy paid since"
             }
             Self::WalletInUse { .. } => {
-                "ask the node that runs there, at its gateway, or give another --data-dir"
+                "ask the node that runs there, at its gateway, or stop it; or give another --data-dir"
             }
             Self::KeyMissing => "ask whoever gave you the link for the part after `?k=`",
             Self::WrongKey { .. } => {

@@ -19,7 +19,7 @@ use pop_incentive::ledger::names::vault_id;
 use pop_incentive::lending::LenderPolicy;
 use pop_incentive::rate::Rate;
 use pop_incentive::typed_data::LedgerDomain;
-use pop_incentive::voucher::SignedVoucher;
+use pop_incentive::voucher::{SignedVoucher, VaultInfo};
 use pop_wire::{Amount, Keypair, Manifest, WalletAddress};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -175,6 +175,25 @@ pub(crate) fn stored_vouchers(data_dir: &Path) -> Result<Vec<SignedVoucher>, Nod
     }
     let loaded = MoneyStore::open(data_dir)?.load()?;
     Ok(loaded.payees.into_iter().map(|record| record.signed).collect())
+}
+
+/// The records of a wallet that nobody pays from meanwhile: bytes on their way while its vault begins
+/// a new epoch would make an honest payer look wrong (`spec/incentive.md` §9).
+pub(crate) struct Idle(MoneyStore);
+
+impl Idle {
+    /// Take the records in `data_dir`.
+    ///
+    /// # Errors
+    /// [`NodeError::WalletInUse`] while a process pays from the wallet, or could.
+    pub(crate) fn hold(data_dir: &Path) -> Result<Self, NodeError> {
+        Ok(Self(MoneyStore::open(data_dir)?))
+    }
+
+    /// Write down what the ledger says now, for the next who pays to begin with.
+    pub(crate) fn vault_is(&self, info: VaultInfo) -> Result<(), NodeError> {
+        self.0.store_vault(info)
+    }
 }
 
 impl Bank {

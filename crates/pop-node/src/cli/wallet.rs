@@ -17,6 +17,7 @@ use super::status::of_running_node;
 use crate::clock;
 use crate::disk::{self, StoreError};
 use crate::error::NodeError;
+use crate::money::Idle;
 use crate::settings::{Layer, Settings};
 use crate::wallet::{self as keys, WalletError};
 
@@ -324,6 +325,7 @@ impl Withdraw {
             };
             let before = vault(purse).await?.ok_or_else(none)?;
             let id = before.vault;
+            let idle = Idle::hold(&purse.settings.data_dir)?;
             let next = match before.closes {
                 None => {
                     purse.perform(Operation::RequestUnlock { vault: id }).await?;
@@ -339,7 +341,9 @@ impl Withdraw {
                     "The money is in the wallet.".to_owned()
                 }
             };
-            let mut facts = about_vault(vault(purse).await?.as_ref());
+            let after = vault(purse).await?;
+            after.map_or(Ok(()), |info| idle.vault_is(info))?;
+            let mut facts = about_vault(after.as_ref());
             facts.push(("withdrawn", Fact::Flag(before.closes.is_some())));
             Ok((facts, next))
         });

@@ -209,6 +209,12 @@ impl MoneyStore {
         read().map_err(|error| broken(&self.path, &error))
     }
 
+    /// Store what the ledger says of a vault, at once.
+    pub(super) fn store_vault(&self, info: VaultInfo) -> Result<(), NodeError> {
+        let written = self.write(std::iter::once(&Write::Vault(info)));
+        written.map_err(|error| broken(&self.path, &error))
+    }
+
     /// Start the thread that writes. It ends when the last [`Writer`] is gone.
     pub(super) fn start_writing(
         self: std::sync::Arc<Self>,

@@ -23,6 +23,12 @@ fn money_goes_from_its_making_through_a_vault_to_collateral() {
     assert_eq!((text(&deposit, "vault_balance"), text(&deposit, "vault_penalty")), ("50.25", "1"));
     let more = user.run(&["wallet", "deposit", "0.000000000000000001"]).report();
     assert_eq!(more["vault_funded"], "50.250000000000000001");
+    // While a node may fetch and pay, its vault is not closed: bytes may be on their way.
+    let paying = user.serve(&["--no-stake"]).ok().unwrap();
+    let busy = user.run(&["wallet", "withdraw"]).refused(75, "wallet_in_use");
+    assert!(busy.contains("stop it"), "{busy}");
+    assert_eq!(user.run(&["wallet", "balance"]).report()["vault_closes"], Value::Null);
+    drop(paying);
     let asked = user.run(&["wallet", "withdraw"]).report();
     assert!(asked["withdrawn"] == false && asked["vault_closes"].is_u64(), "{asked}");
     let early = user.run(&["wallet", "withdraw"]).refused(77, "ledger_refused");

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use pop_signal::limits::{
@@ -27,8 +27,13 @@ const OTHER: LinkId = LinkId(9);
 const R: Rendezvous = Rendezvous([7; 32]);
 const T: Topic = Topic([8; 32]);
 
-fn peer(byte: u8) -> PeerId {
-    Keypair::from_secret_bytes(&[byte; 32]).unwrap().peer_id()
+/// Made once: some tests ask a hundred thousand times.
+static PEERS: LazyLock<Vec<PeerId>> = LazyLock::new(|| {
+    (1..6).map(|byte| Keypair::from_secret_bytes(&[byte; 32]).unwrap().peer_id()).collect()
+});
+
+fn peer(number: usize) -> PeerId {
+    PEERS[number - 1]
 }
 
 fn prefix(last: u8) -> Prefix {

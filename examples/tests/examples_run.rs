@@ -53,3 +53,8 @@ fn seed_pool_epoch() {
 fn ledger_only() {
     run("ledger_only", &[]);
 }
+
+#[test]
+fn signal_through_relay() {
+    run("signal_through_relay", &[]);
+}

@@ -25,3 +25,6 @@ pub use link::{LinkId, Prefix};
 pub use message::RelayMessage;
 pub use seal::{SealKeypair, SealPublicKey};
 pub use session::Sessions;
+
+/// Name under which streams of relay frames are negotiated, and by which a WebSocket's path ends.
+pub const PROTOCOL: &str = "/pop/signal/1";

@@ -172,6 +172,9 @@ pub const TOPICS_MAX: usize = 16_384;
 /// Topics joined by one client (§6): two contents around the change of an epoch, and as much again.
 pub const TOPICS_PER_CLIENT_MAX: usize = 8;
 
+/// Counts of all other relays (§6).
+pub const REPORTS_MAX: usize = 32_768;
+
 /// Counts of one other relay (§6).
 pub const REPORTS_PER_RELAY_MAX: usize = 2_048;
 
@@ -188,7 +191,7 @@ pub const DIALS_MAX: usize = 64;
 pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes of frames that the shell has not taken yet (§6).
-pub const OUTPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Messages that clients behind one prefix may send at once (§6).
 pub const PREFIX_MESSAGES_BURST: u64 = 256;

@@ -44,6 +44,7 @@ mod bucket;
 mod clients;
 mod config;
 mod gatherings;
+mod memory;
 mod peers;
 mod port;
 mod serving;
@@ -259,7 +260,7 @@ impl Relay {
     fn report(&mut self, now: Instant, link: LinkId, peer: PeerId, topic: Topic, count: u32) {
         let full = self.gatherings.topics() >= self.config.topics_max
             && !self.gatherings.contains(&topic)
-            || !self.gatherings.takes_report(&topic, &peer);
+            || !self.gatherings.takes_report(&topic, &peer, self.config.reports_max);
         if full && count > 0 {
             self.stats.refused += 1;
             return;

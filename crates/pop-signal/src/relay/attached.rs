@@ -8,7 +8,7 @@ use crate::{LinkId, Rendezvous};
 
 /// Which link waits at a rendezvous.
 #[derive(Debug)]
-struct Waiter {
+pub(super) struct Waiter {
     link: LinkId,
     /// `None` for the relay's own, which stays.
     lease: Option<Lease>,

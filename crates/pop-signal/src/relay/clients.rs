@@ -22,7 +22,7 @@ pub(super) struct Client {
 
 /// What clients behind one prefix have in common.
 #[derive(Debug)]
-struct Household {
+pub(super) struct Household {
     bucket: Bucket,
     clients: usize,
 }

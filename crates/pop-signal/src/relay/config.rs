@@ -19,6 +19,8 @@ pub struct RelayConfig {
     pub topics_max: usize,
     /// Topics joined by one client.
     pub topics_per_client_max: usize,
+    /// Counts of other relays about their members, in all.
+    pub reports_max: usize,
     /// Links of relays.
     pub relays_max: usize,
     /// Prefixes whose rate is remembered. Beyond it, new ones wait.
@@ -46,6 +48,7 @@ impl Default for RelayConfig {
             rendezvous_per_client_max: limits::RENDEZVOUS_PER_CLIENT_MAX,
             topics_max: limits::TOPICS_MAX,
             topics_per_client_max: limits::TOPICS_PER_CLIENT_MAX,
+            reports_max: limits::REPORTS_MAX,
             relays_max: limits::RELAYS_MAX,
             prefixes_max: limits::PREFIXES_MAX,
             dials_max: limits::DIALS_MAX,

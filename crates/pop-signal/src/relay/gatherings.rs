@@ -23,7 +23,7 @@ pub(super) enum Route {
 
 /// Who has joined one topic, as far as is known here.
 #[derive(Debug, Default)]
-struct Gathering {
+pub(super) struct Gathering {
     /// Clients of ours, and until when they count.
     clients: BTreeMap<LinkId, Instant>,
     /// What other relays say that they have.
@@ -40,7 +40,7 @@ struct Gathering {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Report {
+pub(super) struct Report {
     count: u32,
     ends_at: Instant,
 }
@@ -78,10 +78,11 @@ impl Gatherings {
         self.reports.values().sum()
     }
 
-    /// Whether there is room for a count of this relay.
-    pub(super) fn takes_report(&self, topic: &Topic, from: &PeerId) -> bool {
+    /// Whether there is room for a count of this relay, where `reports_max` is that of all.
+    pub(super) fn takes_report(&self, topic: &Topic, from: &PeerId, reports_max: usize) -> bool {
         let known = self.by_topic.get(topic).is_some_and(|it| it.reports.contains_key(from));
-        known || self.reports.get(from).copied().unwrap_or(0) < REPORTS_PER_RELAY_MAX
+        let of_this = self.reports.get(from).copied().unwrap_or(0);
+        known || (of_this < REPORTS_PER_RELAY_MAX && self.reports() < reports_max)
     }
 
     pub(super) fn joins(&self) -> usize {

@@ -9,7 +9,7 @@ use crate::{LinkId, RelayMessage};
 
 /// A link to another relay.
 #[derive(Debug)]
-struct RelayLink {
+pub(super) struct RelayLink {
     peer: PeerId,
     bucket: Bucket,
     used_at: Instant,
@@ -17,7 +17,7 @@ struct RelayLink {
 
 /// A relay that is being dialled, and what waits for it.
 #[derive(Debug)]
-struct Dialing {
+pub(super) struct Dialing {
     waiting: VecDeque<RelayMessage>,
     until: Instant,
 }

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::netting::Customers;
 use self::seller::Seller;
-use super::store::{Loaded, Stored, Write};
+use super::store::{Listener, Loaded, Stored, Write};
 use super::{Bank, News};
 use crate::clock;
 use crate::ledger::LedgerClientError;
@@ -123,7 +123,7 @@ impl Purse {
             sellers: BTreeMap::new(),
             storing: 0,
             settling: Vec::new(),
-            stored,
+            stored: Listener::Purse(stored),
             told: told.clone(),
             looking: false,
             has_vault: None,
@@ -219,7 +219,7 @@ struct Driver {
     /// Records on their way to the disk.
     storing: usize,
     settling: Vec<oneshot::Sender<()>>,
-    stored: mpsc::UnboundedSender<Stored>,
+    stored: Listener,
     told: mpsc::UnboundedSender<Told>,
     looking: bool,
     /// As far as the ledger said.

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use self::credit::{Answer, Lending, Looked};
 use self::customer::{Customer, Standing};
 use self::quotes::QuoteBook;
-use super::store::{Earned, Stored, Write};
+use super::store::{Earned, Listener, Stored, Write};
 use super::{Bank, Books, Purse};
 use crate::clock;
 use crate::disk::ColumnStore;
@@ -79,7 +79,7 @@ pub(crate) struct Till {
     vaults: BTreeMap<VaultId, VaultInfo>,
     actions: VecDeque<Action>,
     news: mpsc::UnboundedSender<News>,
-    stored: mpsc::UnboundedSender<Stored>,
+    stored: Listener,
     redemption: redeem::Redemption,
     lending: Lending,
     /// Pays for what we fetch; none if we pay nothing.
@@ -104,9 +104,8 @@ impl Till {
         });
         let payee = Payee::new(bank.domain, bank.address(), policy, known)
             .map_err(|error| NodeError::MoneyRecords { problem: error.to_string() })?;
-        let (stored, stored_queue) = mpsc::unbounded_channel();
+        let stored = Listener::Till(news.clone());
         redeem::start_ticking(&bank, news.clone());
-        redeem::forward(&bank, stored_queue, news.clone());
         let quotes = QuoteBook::new(loaded.serial);
         let lending = Lending::new(&bank, loaded.lent, loaded.credits);
         let mut till = Self {

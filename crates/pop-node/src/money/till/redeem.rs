@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{News, Till};
 use crate::ledger::LedgerClientError;
 use crate::money::Bank;
-use crate::money::store::{Stored, Write};
+use crate::money::store::Write;
 
 /// Ticks between two times that those who left owing are forgiven: an hour.
 const FORGIVE_TICKS: u64 = 3_600;
@@ -120,21 +120,6 @@ pub(super) async fn vault_and_redeemed(
     let Some(info) = bank.ledger.vault(vault).await? else { return Ok(None) };
     let redeemed = bank.ledger.redeemed(vault, bank.address(), info.epoch).await?;
     Ok(Some((info, redeemed)))
-}
-
-/// Pass on what the disk says.
-pub(super) fn forward(
-    bank: &Bank,
-    mut stored: mpsc::UnboundedReceiver<Stored>,
-    news: mpsc::UnboundedSender<News>,
-) {
-    bank.spawn(async move {
-        while let Some(stored) = stored.recv().await {
-            if news.send(News::Stored(stored)).is_err() {
-                return;
-            }
-        }
-    });
 }
 
 /// Hand in vouchers; what the ledger has paid by then for each vault.

@@ -26,6 +26,7 @@ mod film;
 mod hub;
 mod incoming;
 pub mod limits;
+mod money;
 mod outbox;
 mod port;
 mod reach;
@@ -43,8 +44,10 @@ use self::directory::{Directory, Word};
 use self::film::{Film, Outcome};
 use self::hub::Hub;
 use self::limits::{FILMS_MAX, READS_MAX};
+use self::money::{Money, Word as MoneyWord};
 use self::serving::Serving;
 use self::swarm::Swarm;
+use self::wire::Purpose;
 
 pub use address::{Address, AddressError, Host, Protocol, Transport};
 pub use config::{EngineConfig, Ledger, Upload};
@@ -63,6 +66,7 @@ pub struct Engine {
     films: BTreeMap<FilmId, Film>,
     serving: Serving,
     swarm: Swarm,
+    money: Money,
     /// Something happened since everything was last settled.
     dirty: bool,
 }
@@ -83,9 +87,11 @@ impl Engine {
         let keypair = keypair.map_err(|_| EngineError::Setting { field: "secret" })?;
         let mut hub = Hub::new(config, keypair);
         let directory = Directory::new(&hub)?;
-        let serving = Serving::new()?;
+        let money = Money::new(&hub);
+        hub.pays = money.pays();
+        let serving = Serving::new(money.sells())?;
         let swarm = Swarm::new(&mut hub);
-        Ok(Self { hub, directory, films: BTreeMap::new(), serving, swarm, dirty: true })
+        Ok(Self { hub, directory, films: BTreeMap::new(), serving, swarm, money, dirty: true })
     }
 
     /// This viewer: its key, its wallet.
@@ -119,18 +125,24 @@ impl Engine {
             Input::Rtc { rtc, event } => self.rtc(rtc, event),
             Input::CacheLoaded { token, bytes } => self.cache_loaded(token, bytes.as_ref()),
             Input::CacheStored { token, is_stored } => self.cache_stored(token, is_stored),
+            Input::Persisted { token, is_safe } => {
+                self.money.persisted(&mut self.hub, token, is_safe);
+            }
+            Input::Deposit { amount } => self.money.deposit(amount),
+            Input::Redeem => self.money.redeem(),
+            Input::LookAtWallet => self.money.look_at_wallet(),
             Input::Upload(upload) => {
                 self.hub.config.upload = upload;
                 self.serving.announce_all(&mut self.hub);
             }
             Input::Online(is_online) => self.online(is_online),
-            _ => {}
+            Input::Tick => {}
         }
     }
 
     /// The next thing to do, or `None` until there is another input.
     pub fn poll(&mut self) -> Option<Output> {
-        if self.hub.outbox.is_empty() && core::mem::take(&mut self.dirty) {
+        while self.hub.outbox.is_empty() && core::mem::take(&mut self.dirty) {
             self.settle();
         }
         self.hub.outbox.pop()
@@ -142,6 +154,7 @@ impl Engine {
         let directory = self.directory.next_timeout(!self.films.is_empty());
         let serving = self.serving.next_timeout(&self.hub.config.upload);
         let others = directory.into_iter().chain(serving).chain(self.swarm.next_timeout());
+        let others = others.chain(self.money.next_timeout());
         films.chain(others).chain(self.hub.wires.next_timeout()).min()
     }
 
@@ -150,6 +163,7 @@ impl Engine {
         let film = self.films.get(&film)?;
         let mut stats = film.stats();
         stats.up_bytes = self.serving.up_bytes_of(&film.content());
+        (stats.spent, stats.earned) = self.money.totals();
         for (link, source) in film.viewer_links().into_iter().zip(&mut stats.sources) {
             let other = self.swarm.other_link(link);
             source.sent_bytes = other.map_or(0, |link| self.serving.sent_bytes(link));
@@ -159,13 +173,15 @@ impl Engine {
 
     /// A look at the whole.
     pub fn stats(&self) -> EngineStats {
+        let (spent, earned) = self.money.totals();
         EngineStats {
+            spent,
+            earned,
             entries_up: self.directory.links().len(),
             relays_up: self.swarm.relays(),
             viewers_up: self.swarm.viewers(),
             cached_bytes: self.hub.cache.stored_bytes(),
             up_bytes: self.serving.up_bytes(),
-            ..EngineStats::default()
         }
     }
 
@@ -254,7 +270,41 @@ impl Engine {
         }
         self.meet();
         self.serve();
+        self.account();
         self.hub.take_orphans().into_iter().for_each(|rtc| self.viewer_gone(rtc));
+    }
+
+    /// Keep accounts of what went on, and do what they ask for.
+    fn account(&mut self) {
+        for news in core::mem::take(&mut self.hub.news) {
+            self.money.learn(&mut self.hub, news);
+        }
+        if let Some(link) = self.money.settle(&mut self.hub) {
+            self.end(link);
+        }
+        while let Some(word) = self.money.poll() {
+            // The machines that are told have something to do then.
+            self.dirty = true;
+            match word {
+                MoneyWord::Say(link, body) => self.say(link, body),
+                MoneyWord::Price(peer, rank) => {
+                    self.films.values_mut().for_each(|film| film.price(&self.hub, peer, rank));
+                }
+                MoneyWord::Allow(peer, bytes) => self.serving.allow(self.hub.now, peer, bytes),
+            }
+        }
+    }
+
+    fn say(&mut self, link: LinkId, body: bytes::Bytes) {
+        match self.hub.wires.purpose(link) {
+            Some(Purpose::Fetch(film) | Purpose::FetchFromViewer(film, _)) => {
+                if let Some(film) = self.films.get_mut(&film) {
+                    film.pay(&self.hub, link, body);
+                }
+            }
+            Some(Purpose::Serve(_)) => self.serving.pay(self.hub.now, link, body),
+            _ => {}
+        }
     }
 
     /// Meet other viewers.
@@ -306,6 +356,7 @@ impl Engine {
                     let outcome = film.answered(&mut self.hub, link, result.clone());
                     if let Some(content) = film.opened().filter(|_| !was_open) {
                         self.serving.open(&mut self.hub, content);
+                        self.money.shelve(content.manifest(), content.id());
                         let (id, key) = (film.id(), film.key().expose_secret());
                         self.swarm.attend(&mut self.hub, id, content.id(), key);
                     }

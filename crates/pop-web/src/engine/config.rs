@@ -6,6 +6,9 @@ use zeroize::Zeroizing;
 
 use super::Address;
 
+/// What one viewer may owe at most if the page doesn't say: 10 POP, in base units.
+const UNREDEEMED_MAX: u128 = 10_000_000_000_000_000_000;
+
 /// Settings of an [`Engine`](super::Engine).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -32,8 +35,12 @@ pub struct EngineConfig {
     pub price_max: Amount,
     /// Base units asked of other viewers per megabit and 100 kbit/s tier; zero serves for free.
     pub price: Amount,
-    /// Where money is; `None` for a network without.
+    /// Base units that one viewer may have promised before they are cashed in.
+    pub unredeemed_max: Amount,
+    /// Which ledger signatures are for, if the page knows; else the ledger is asked.
     pub ledger: Option<Ledger>,
+    /// Who answers for the ledger, best first; none for a network without money.
+    pub ledger_addresses: Vec<Address>,
     /// What [`Output::Persist`](super::Output::Persist) gave before, in any order, the last value
     /// of each key.
     pub records: Vec<(Bytes, Bytes)>,
@@ -56,7 +63,9 @@ impl EngineConfig {
             upload: Upload::default(),
             price_max: Amount::ZERO,
             price: Amount::ZERO,
+            unredeemed_max: Amount::from_base_units(UNREDEEMED_MAX),
             ledger: None,
+            ledger_addresses: Vec::new(),
             records: Vec::new(),
             cached: Vec::new(),
         }
@@ -81,7 +90,7 @@ impl Default for Upload {
     }
 }
 
-/// A ledger, as signatures name it. Which masternode serves it is found by asking the entries.
+/// A ledger, as signatures name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ledger {
     /// EIP-712 chain id.

@@ -10,6 +10,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use super::cache::Cache;
 use super::limits::{DIALS_MAX, LIARS_MAX};
+use super::money::News;
 use super::outbox::Outbox;
 use super::wire::{Purpose, Shaking, Wires};
 use super::{
@@ -26,6 +27,10 @@ pub(super) struct Hub {
     pub(super) wires: Wires,
     pub(super) cache: Cache,
     pub(super) is_online: bool,
+    /// Whether sources are paid.
+    pub(super) pays: bool,
+    /// For whoever keeps accounts.
+    pub(super) news: Vec<News>,
     /// Connections to other viewers of which a channel was closed here.
     orphans: BTreeSet<RtcId>,
     rng: ChaCha20Rng,
@@ -49,6 +54,8 @@ impl Hub {
             cache,
             wires: Wires::default(),
             is_online: true,
+            pays: false,
+            news: Vec::new(),
             orphans: BTreeSet::new(),
             liars: BTreeSet::new(),
             next_link: 0,

@@ -58,20 +58,32 @@ impl Engine {
             match incoming {
                 Incoming::Proven(peer) => self.proven(link, peer),
                 Incoming::Frame(frame) => {
-                    let taken = match self.hub.wires.purpose(link) {
-                        Some(Purpose::Signal) => {
-                            let message = RelayMessage::decode(frame);
-                            message.map(|message| self.swarm.message(&self.hub, message))
-                        }
-                        _ => Message::decode(frame).map(|message| self.message(link, message)),
-                    };
-                    if let Err(error) = taken {
-                        self.broken(link, error.to_string());
+                    if let Err(rule) = self.frame(link, frame) {
+                        self.broken(link, rule);
                     }
                 }
                 Incoming::Broken(rule) => self.broken(link, rule),
             }
         }
+    }
+
+    fn frame(&mut self, link: LinkId, frame: Bytes) -> Result<(), String> {
+        match self.hub.wires.purpose(link) {
+            Some(Purpose::Signal) => {
+                let message = RelayMessage::decode(frame).map_err(|error| error.to_string())?;
+                self.swarm.message(&self.hub, message);
+            }
+            Some(Purpose::Ledger) => {
+                if !self.money.answered(&mut self.hub, &frame) {
+                    return Err("it is no answer of a ledger".to_owned());
+                }
+            }
+            _ => {
+                let message = Message::decode(frame).map_err(|error| error.to_string())?;
+                self.message(link, message);
+            }
+        }
+        Ok(())
     }
 
     fn proven(&mut self, link: LinkId, peer: PeerId) {
@@ -90,10 +102,11 @@ impl Engine {
             }
             Some(Purpose::Serve(rtc)) => {
                 self.swarm.linked(&mut self.hub, rtc, link, peer);
-                self.serving.link_up(&self.hub, link, peer);
+                self.serving.link_up(&mut self.hub, link, peer);
             }
             Some(Purpose::Signal) => self.swarm.relay_up(&mut self.hub, link, peer),
-            Some(Purpose::Ledger) | None => {}
+            Some(Purpose::Ledger) => self.money.counter_up(link),
+            None => {}
         }
     }
 
@@ -166,11 +179,11 @@ impl Engine {
                 self.viewer_gone(rtc);
             }
             Purpose::Serve(rtc) => {
-                self.serving.link_down(&self.hub, link);
+                self.serving.link_down(&mut self.hub, link);
                 self.viewer_gone(rtc);
             }
             Purpose::Signal => self.swarm.relay_down(&mut self.hub, link),
-            Purpose::Ledger => {}
+            Purpose::Ledger => self.money.counter_down(&self.hub, link),
         }
     }
 }

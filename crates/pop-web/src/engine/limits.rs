@@ -115,5 +115,41 @@ pub const ALONE_MS: u64 = 6_000;
 /// Playing time before which masternodes are preferred, in milliseconds.
 pub const URGENT_WINDOW_MS: u64 = 4_000;
 
+/// Questions to the ledger that wait.
+pub const LEDGER_ASKS_MAX: usize = 64;
+
+/// Time for an answer of the ledger, in milliseconds.
+pub const LEDGER_TIMEOUT_MS: u64 = 15_000;
+
+/// Wait after a ledger said that it is busy, in milliseconds.
+pub const LEDGER_BUSY_MS: u64 = 2_000;
+
+/// Bytes of an answer of the ledger: the questions that are asked here have short ones.
+pub const LEDGER_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Sources that are paid at once.
+pub const SELLERS_MAX: usize = 1_024;
+
+/// Times that one source is asked for another quote.
+pub const QUESTIONS_PER_SELLER_MAX: u32 = 16;
+
+/// Time between two looks at a vault that doesn't cover the next step, in milliseconds.
+pub const VAULT_LOOK_MS: u64 = 2_000;
+
+/// Quotes that are remembered; the oldest go first.
+pub const QUOTES_MAX: usize = 256;
+
+/// How long a quote is valid, in seconds.
+pub const QUOTE_LIFE_S: u64 = 3_600;
+
+/// Viewers whose vouchers are kept.
+pub const PAYERS_KEPT_MAX: usize = 1_024;
+
+/// Operations of the wallet that wait.
+pub const WALLET_WORK_MAX: usize = 8;
+
+/// Times that an operation is signed anew because another program of the wallet took its number.
+pub const NONCES_MAX: u32 = 8;
+
 /// Playing time beyond which viewers alone are asked, where there are any, in milliseconds.
 pub const FAR_WINDOW_MS: u64 = 8_000;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use pop_erasure::{Content, Repairer};
 use pop_exchange::limits::BUSY_RETRY_MS;
 use pop_exchange::provider::{
@@ -18,6 +19,7 @@ use super::hub::Hub;
 use super::limits::{
     SERVE_LINKS_MAX, SERVE_PAYLOAD_BYTES_MAX, SERVE_PAYLOAD_PER_LINK_BYTES_MAX, SERVE_REQUESTS_MAX,
 };
+use super::money::News;
 use super::{CacheKey, EngineError, LinkId, SourceKind, Upload};
 
 /// A content that can be served.
@@ -44,12 +46,16 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn new() -> Result<Self, EngineError> {
+    /// `sells`: what is given is to be paid.
+    pub(super) fn new(sells: bool) -> Result<Self, EngineError> {
         let mut config = ProviderConfig::default();
         config.introduction = Hub::introduction();
         config.payload_bytes_max = SERVE_PAYLOAD_BYTES_MAX;
         config.payload_bytes_per_link_max = SERVE_PAYLOAD_PER_LINK_BYTES_MAX;
         config.links_max = SERVE_LINKS_MAX;
+        if sells {
+            config.allowance_bytes = 0;
+        }
         config.links_per_peer_max = 2;
         config.requests_max = SERVE_REQUESTS_MAX;
         let provider = Provider::new(config);
@@ -124,11 +130,13 @@ impl Serving {
         contents.into_iter().for_each(|content| self.announce(hub, content));
     }
 
-    pub(super) fn link_up(&mut self, hub: &Hub, link: LinkId, peer: PeerId) {
+    pub(super) fn link_up(&mut self, hub: &mut Hub, link: LinkId, peer: PeerId) {
+        hub.news.push(News::ViewerUp { link, peer });
         self.handle(hub.now, provider::Input::LinkUp { link, peer });
     }
 
-    pub(super) fn link_down(&mut self, hub: &Hub, link: LinkId) {
+    pub(super) fn link_down(&mut self, hub: &mut Hub, link: LinkId) {
+        hub.news.push(News::LinkDown { link });
         self.paced.retain(|(to, _)| *to != link);
         self.sent_bytes.remove(&link);
         self.handle(hub.now, provider::Input::LinkDown { link });
@@ -153,6 +161,16 @@ impl Serving {
         }
     }
 
+    /// Say something about money to a viewer.
+    pub(super) fn pay(&mut self, now: Instant, link: LinkId, body: Bytes) {
+        self.handle(now, provider::Input::Payment { link, body });
+    }
+
+    /// A viewer may take so much more, in bytes.
+    pub(super) fn allow(&mut self, now: Instant, peer: PeerId, bytes: u64) {
+        self.handle(now, provider::Input::Allowance { peer, bytes });
+    }
+
     pub(super) fn tick(&mut self, hub: &Hub) {
         if self.provider.next_timeout().is_some_and(|at| hub.now >= at) {
             self.handle(hub.now, provider::Input::Tick);
@@ -173,7 +191,16 @@ impl Serving {
         let mut closed = Vec::new();
         while let Some(output) = self.provider.poll() {
             match output {
-                provider::Output::Send { link, message } => self.paced.push_back((link, message)),
+                provider::Output::Send { link, message } => {
+                    let bytes = u64::try_from(message.payload_bytes()).unwrap_or(u64::MAX);
+                    if let Some(peer) = hub.wires.peer(link).filter(|_| bytes > 0) {
+                        hub.news.push(News::Served { peer, bytes });
+                    }
+                    self.paced.push_back((link, message));
+                }
+                provider::Output::Event(provider::Event::Payment { link, peer, body }) => {
+                    hub.news.push(News::ViewerSays { link, peer, body });
+                }
                 provider::Output::Close { link } => closed.push(link),
                 provider::Output::Store { token, operation } => self.store(hub, token, operation),
                 provider::Output::Event(provider::Event::PeerFault { peer, fault, .. }) => {

@@ -34,9 +34,9 @@ pub struct FilmStats {
     pub held: Vec<Range<u64>>,
     /// Sources, those gone and not yet back included, at most 256.
     pub sources: Vec<SourceStats>,
-    /// Promised for this film and others to its sources, in base units.
+    /// Promised to the sources of all films, in base units.
     pub spent: Amount,
-    /// Promised by viewers of this film, in base units.
+    /// Promised by viewers of all films, in base units.
     pub earned: Amount,
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes, BytesMut};
 use pop_signal::handshake::ChannelBinding;
 use pop_signal::limits::HANDSHAKE_FRAME_BYTES_MAX;
 use pop_signal::{DtlsFingerprint, Handshake};
 use pop_wire::limits::FRAME_BYTES_MAX;
 use pop_wire::{FrameSplitter, Instant, Keypair, PeerId};
 
-use super::limits::DIAL_TIMEOUT_MS;
+use super::limits::{DIAL_TIMEOUT_MS, LEDGER_ANSWER_BYTES_MAX};
 use super::outbox::Outbox;
 use super::{FilmId, Fingerprints, LinkId, RtcId};
 
@@ -51,6 +51,8 @@ struct Wire {
     binding: Option<ChannelBinding>,
     stage: Stage,
     splitter: FrameSplitter,
+    /// What a ledger sent; its frames have another form.
+    raw: BytesMut,
     /// Bytes of each message that was sent and not taken by the transport, if anybody counts.
     unflushed: VecDeque<usize>,
     /// Taken by the transport beyond whole messages.
@@ -99,6 +101,7 @@ impl Wires {
             binding: None,
             stage: Stage::Dialing(now),
             splitter: FrameSplitter::new(),
+            raw: BytesMut::new(),
             unflushed: VecDeque::new(),
             flushed_bytes: 0,
         };
@@ -164,8 +167,10 @@ impl Wires {
 
     /// Take bytes; what they were is to be fetched with [`next`](Self::next).
     pub(super) fn feed(&mut self, link: LinkId, bytes: &[u8]) {
-        if let Some(wire) = self.wires.get_mut(&link) {
-            wire.splitter.push(bytes);
+        let Some(wire) = self.wires.get_mut(&link) else { return };
+        match (wire.purpose, &wire.stage) {
+            (Purpose::Ledger, Stage::Open) => wire.raw.extend_from_slice(bytes),
+            _ => wire.splitter.push(bytes),
         }
     }
 
@@ -204,6 +209,7 @@ impl Wires {
                         return Some(Incoming::Proven(proven.peer));
                     }
                 }
+                Stage::Open if wire.purpose == Purpose::Ledger => return wire.ledger_frame(),
                 Stage::Open => match wire.splitter.next_frame() {
                     Ok(frame) => return frame.map(Incoming::Frame),
                     Err(error) => return Some(Incoming::Broken(error.to_string())),
@@ -259,6 +265,20 @@ impl Wires {
 }
 
 impl Wire {
+    /// spec/incentive.md §12.12: the length in four bytes, then so many bytes.
+    fn ledger_frame(&mut self) -> Option<Incoming> {
+        let length = u32::from_be_bytes(*self.raw.first_chunk()?);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > LEDGER_ANSWER_BYTES_MAX {
+            return Some(Incoming::Broken("its answer is too long".to_owned()));
+        }
+        if self.raw.len() - 4 < length {
+            return None;
+        }
+        self.raw.advance(4);
+        Some(Incoming::Frame(self.raw.split_to(length).freeze()))
+    }
+
     fn deadline(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Dialing(since) => Some(since.after_ms(DIAL_TIMEOUT_MS)),

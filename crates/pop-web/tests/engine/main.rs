@@ -2,6 +2,7 @@
 //! seed. `POP_TEST_SEED` sets it.
 
 mod masternode;
+mod paying;
 mod playing;
 mod restreaming;
 mod viewer;

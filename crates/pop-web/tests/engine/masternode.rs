@@ -9,9 +9,12 @@ use pop_exchange::provider::{
     Input, Output, Provider, ProviderConfig, StoreOperation, StoreResult,
 };
 use pop_exchange::{LinkId, ShardWithProof};
+use pop_incentive::ledger::protocol::{LedgerReply, LedgerRequest};
+use pop_incentive::ledger::{Head, LedgerState};
 use pop_signal::handshake::ChannelBinding;
 use pop_signal::relay::{self, Relay, RelayConfig};
 use pop_signal::{Handshake, RelayMessage, limits::HANDSHAKE_FRAME_BYTES_MAX};
+use pop_web::engine::Protocol;
 use pop_wire::message::RefusalReason;
 use pop_wire::{
     ColumnIndex, ColumnSet, ContentId, FrameSplitter, Instant, Keypair, MasternodeRecord, Message,
@@ -82,7 +85,9 @@ impl Published {
 struct Session {
     handshake: Option<Handshake>,
     splitter: FrameSplitter,
-    signals: bool,
+    protocol: Protocol,
+    /// What came for the ledger.
+    raw: Vec<u8>,
 }
 
 pub(crate) struct Masternode {
@@ -96,6 +101,8 @@ pub(crate) struct Masternode {
     pub(crate) lies: bool,
     provider: Provider,
     relay: Relay,
+    /// Kept here, if this node keeps it.
+    pub(crate) ledger: Option<LedgerState>,
     sessions: BTreeMap<u64, Session>,
 }
 
@@ -125,6 +132,7 @@ impl Masternode {
                 RelayConfig::default(),
                 [number; 32],
             ),
+            ledger: None,
             sessions: BTreeMap::new(),
         }
     }
@@ -188,21 +196,28 @@ impl Masternode {
         self.settle(now)
     }
 
-    pub(crate) fn accept(&mut self, now: Instant, link: u64, signals: bool, nonce: [u8; 32]) {
+    pub(crate) fn accept(&mut self, now: Instant, link: u64, protocol: Protocol, nonce: [u8; 32]) {
         let binding = ChannelBinding::none();
         let handshake = Handshake::new_listener(&self.keypair, None, nonce, binding, now);
         let mut splitter = FrameSplitter::new();
         splitter.limit_bodies(HANDSHAKE_FRAME_BYTES_MAX);
-        self.sessions.insert(link, Session { handshake: Some(handshake), splitter, signals });
+        self.sessions.insert(
+            link,
+            Session { handshake: Some(handshake), splitter, protocol, raw: Vec::new() },
+        );
     }
 
     pub(crate) fn bytes(&mut self, now: Instant, link: u64, bytes: &[u8]) -> Vec<Act> {
         let mut acts = Vec::new();
         let Some(session) = self.sessions.get_mut(&link) else { return acts };
+        if session.protocol == Protocol::Ledger && session.handshake.is_none() {
+            session.raw.extend_from_slice(bytes);
+            return self.answer(link);
+        }
         session.splitter.push(bytes);
         while let Some(frame) = session.splitter.next_frame().unwrap() {
             let Some(handshake) = &mut session.handshake else {
-                if session.signals {
+                if session.protocol == Protocol::Signal {
                     let message = RelayMessage::decode(frame).unwrap();
                     let link = pop_signal::LinkId(link);
                     self.relay.handle(now, relay::Input::Message { link, message }).unwrap();
@@ -218,7 +233,10 @@ impl Masternode {
             if let Some(proven) = step.done {
                 session.handshake = None;
                 session.splitter.limit_bodies(FRAME_BYTES_MAX);
-                if session.signals {
+                if session.protocol == Protocol::Ledger {
+                    continue;
+                }
+                if session.protocol == Protocol::Signal {
                     let (link, prefix) = (pop_signal::LinkId(link), pop_signal::Prefix::Own);
                     self.relay.handle(now, relay::Input::ClientUp { link, prefix }).unwrap();
                     continue;
@@ -233,7 +251,11 @@ impl Masternode {
 
     pub(crate) fn link_down(&mut self, now: Instant, link: u64) {
         let session = self.sessions.remove(&link);
-        if session.is_some_and(|session| session.signals) {
+        let protocol = session.map(|session| session.protocol);
+        if protocol == Some(Protocol::Ledger) {
+            return;
+        }
+        if protocol == Some(Protocol::Signal) {
             let link = pop_signal::LinkId(link);
             return self.relay.handle(now, relay::Input::LinkDown { link }).unwrap();
         }
@@ -248,6 +270,33 @@ impl Masternode {
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         self.provider.next_timeout().into_iter().chain(self.relay.next_timeout()).min()
+    }
+
+    /// Answer what is asked of the ledger.
+    fn answer(&mut self, link: u64) -> Vec<Act> {
+        let mut acts = Vec::new();
+        let Some(session) = self.sessions.get_mut(&link) else { return acts };
+        let ledger = self.ledger.as_mut().expect("the node that keeps the ledger");
+        while let Some((length, rest)) = session.raw.split_first_chunk() {
+            let length = usize::try_from(u32::from_be_bytes(*length)).unwrap();
+            let Some((request, rest)) = rest.split_at_checked(length) else { break };
+            let (request, rest) = (LedgerRequest::decode(request).unwrap(), rest.to_vec());
+            let reply = match request {
+                LedgerRequest::Submit { operations } => LedgerReply::Submitted(
+                    operations.iter().map(|operation| ledger.apply(WALL, operation)).collect(),
+                ),
+                other => {
+                    let head = Head { count: ledger.sequence(), hash: [0; 32] };
+                    ledger.answer(&other, head).unwrap()
+                }
+            };
+            let reply = reply.encode();
+            let mut frame = u32::try_from(reply.len()).unwrap().to_be_bytes().to_vec();
+            frame.extend_from_slice(&reply);
+            acts.push(Act::Send(link, frame.into()));
+            session.raw = rest;
+        }
+        acts
     }
 
     fn settle(&mut self, now: Instant) -> Vec<Act> {

@@ -113,6 +113,8 @@ fn overlapping_reads_and_seeks_all_get_their_bytes() {
     assert!(world.run(20_000, |world| world.viewers[viewer].reads[&tail].is_over));
     let now = world.now;
     let middle = world.viewers[viewer].read(now, &film, 400_000..u64::MAX, Some(125_000));
+    let abandoned = world.viewers[viewer].read(now, &film, 0..100_000, None);
+    world.viewers[viewer].stop(now, abandoned);
     let again = world.viewers[viewer].read(now, &film, 10..20_000, None);
     let over = |world: &World| {
         [whole, middle, again].iter().all(|read| world.viewers[viewer].reads[read].is_over)

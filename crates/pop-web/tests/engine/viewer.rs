@@ -38,6 +38,8 @@ pub(crate) struct Viewer {
     pub(crate) connections: BTreeMap<LinkId, (usize, usize)>,
     /// What the browser stores.
     pub(crate) stored: BTreeMap<CacheKey, Bytes>,
+    /// What it has about money.
+    pub(crate) records: BTreeMap<Bytes, Bytes>,
     /// Left without a word: nothing comes from it any more.
     pub(crate) is_gone: bool,
     /// Flips a bit in every large piece that it sends to other viewers.
@@ -59,6 +61,7 @@ impl Viewer {
             events: Vec::new(),
             connections: BTreeMap::new(),
             stored: BTreeMap::new(),
+            records: BTreeMap::new(),
             is_gone: false,
             lies: false,
             next_read: 0,
@@ -177,6 +180,10 @@ impl Viewer {
             Output::CacheLoad { token, key } => {
                 let bytes = self.stored.get(&key).cloned();
                 self.tell(now, Input::CacheLoaded { token, bytes });
+            }
+            Output::Persist { token, key, value } => {
+                self.records.insert(key, value);
+                self.tell(now, Input::Persisted { token, is_safe: true });
             }
             Output::CacheDelete { key } => {
                 self.stored.remove(&key).expect("an entry that was stored");

@@ -45,7 +45,7 @@ struct Rtc {
 struct Connection {
     /// The first one dialled.
     ends: [End; 2],
-    signals: bool,
+    protocol: Protocol,
     latency_ms: u64,
     bytes_per_ms: u64,
     /// When the last byte each way is through the pipe.
@@ -245,8 +245,8 @@ impl World {
                 }
                 let nonce = [u8::try_from(self.random() % 256).unwrap(); 32];
                 let link = u64::try_from(number).unwrap();
-                let signals = self.connections[number].signals;
-                self.nodes[node].accept(Instant(now), link, signals, nonce);
+                let protocol = self.connections[number].protocol;
+                self.nodes[node].accept(Instant(now), link, protocol, nonce);
                 self.connections[number].is_up = true;
                 self.at(now + latency_ms, Happening::Up(number));
             }
@@ -348,13 +348,13 @@ impl World {
         busy + connection.latency_ms
     }
 
-    fn connect(&mut self, ends: [End; 2], signals: bool) -> usize {
+    fn connect(&mut self, ends: [End; 2], protocol: Protocol) -> usize {
         let number = self.connections.len();
         let latency_ms = 5 + self.random() % 40;
         let bytes_per_ms = 200 + self.random() % 800;
         let busy_until = [0; 2];
         let is_up = false;
-        let connection = Connection { ends, signals, latency_ms, bytes_per_ms, busy_until, is_up };
+        let connection = Connection { ends, protocol, latency_ms, bytes_per_ms, busy_until, is_up };
         self.connections.push(connection);
         for (side, end) in ends.into_iter().enumerate() {
             if let End::Viewer(viewer, link) = end {
@@ -377,7 +377,7 @@ impl World {
                     let node = self.nodes.iter().position(|node| text.starts_with(&node.address));
                     let node = node.expect("an address of this network");
                     let ends = [End::Viewer(viewer, link), End::Node(node)];
-                    let number = self.connect(ends, protocol == Protocol::Signal);
+                    let number = self.connect(ends, protocol);
                     let at = self.now + self.connections[number].latency_ms;
                     self.at(at, Happening::Arrive(number));
                 }
@@ -446,7 +446,7 @@ impl World {
                     self.rtcs[number].links.into_iter().zip(self.rtcs[remote].links)
                 {
                     let ends = [End::Viewer(viewer, mine), End::Viewer(other, theirs)];
-                    let connection = self.connect(ends, false);
+                    let connection = self.connect(ends, Protocol::Fetch);
                     self.at(self.now + 60, Happening::Up(connection));
                 }
             }

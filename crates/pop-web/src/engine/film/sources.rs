@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use pop_exchange::fetcher::{self, Fetcher};
+use pop_incentive::exposure::IpPrefix;
 use pop_wire::{ColumnSet, ContentId, Instant, PeerId, ProviderRecord, Signed};
 
 use crate::engine::directory::Directory;
 use crate::engine::hub::Hub;
 use crate::engine::limits::{HOLDER_LINKS_MAX, HOLDERS_MAX};
+use crate::engine::money::prefix_of;
 use crate::engine::reach::Reach;
 use crate::engine::wire::Purpose;
 use crate::engine::{Address, Event, FilmId, LinkId, SourceKind, SourceState, SourceStats};
@@ -137,6 +139,12 @@ impl Sources {
             holder.is_asked = true;
             holder.columns
         })
+    }
+
+    /// Where a source is, for bounds on what is at risk there.
+    pub(super) fn prefix(&self, peer: &PeerId) -> IpPrefix {
+        let address = self.holders.get(peer).and_then(|holder| holder.reach.address());
+        prefix_of(address.map(|address| &address.host))
     }
 
     /// Another viewer's link is up.

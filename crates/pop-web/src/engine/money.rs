@@ -1,0 +1,375 @@
+//! Money: sources are paid by voucher, viewers who are served pay by voucher, and a ledger is asked
+//! where it can't be done without. What anything costs and who may be trusted with how much is
+//! decided by the machines of `pop-incentive`; nothing is sent before it is stored.
+
+mod counter;
+mod purse;
+mod till;
+mod wallet;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use pop_incentive::exposure::{ExposureLimits, IpPrefix};
+use pop_incentive::ids::VaultId;
+use pop_incentive::ledger::protocol::LedgerReply;
+use pop_incentive::quote::Demand;
+use pop_incentive::record::PayerRecord;
+use pop_incentive::typed_data::LedgerDomain;
+use pop_wire::{Amount, Instant, Manifest, PeerId, WalletAddress};
+
+use self::counter::{Ask, Counter};
+use self::purse::Purse;
+use self::till::Till;
+use self::wallet::Wallet;
+use super::hub::Hub;
+use super::{EngineError, Event, Host, LinkId, Output, Token};
+
+/// Bitrate that is paid for when a content doesn't say how long it plays: one tier, in kbit/s.
+const KBPS_UNKNOWN: u32 = 100;
+
+const PAYER_KEY: &[u8] = b"payer ";
+const PAYEE_KEY: &[u8] = b"payee ";
+
+/// What others of the engine tell its money.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A source said hello; it may be paid for this.
+    SourceUp { link: LinkId, peer: PeerId, prefix: IpPrefix, demand: Demand },
+    /// A source says something about payment.
+    SourceSays { link: LinkId, peer: PeerId, body: Bytes },
+    /// So much more was asked of a source, and came from it.
+    Traffic { peer: PeerId, asked: u64, received: u64 },
+    /// A viewer that is served is linked.
+    ViewerUp { link: LinkId, peer: PeerId },
+    /// It says something about payment.
+    ViewerSays { link: LinkId, peer: PeerId, body: Bytes },
+    /// So much more was given to it.
+    Served { peer: PeerId, bytes: u64 },
+    /// A link of either kind is gone.
+    LinkDown { link: LinkId },
+}
+
+/// What money asks of others of the engine.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// Say this on that link.
+    Say(LinkId, Bytes),
+    /// What a source asks for a megabit, for choosing among them.
+    Price(PeerId, u64),
+    /// A viewer may take so much more, in bytes.
+    Allow(PeerId, u64),
+}
+
+/// What waits until a record is safe.
+#[derive(Debug, Clone, Copy)]
+enum Persisting {
+    Payer(WalletAddress),
+    Payee(VaultId),
+}
+
+pub(super) struct Money {
+    domain: Option<LedgerDomain>,
+    counter: Counter,
+    purse: Option<Purse>,
+    till: Option<Till>,
+    wallet: Wallet,
+    persisting: BTreeMap<Token, Persisting>,
+    words: VecDeque<Word>,
+    /// Records are damaged: nothing is paid.
+    is_broken: bool,
+}
+
+impl Money {
+    pub(super) fn new(hub: &Hub) -> Self {
+        let counter = Counter::new(hub);
+        let domain = hub.config.ledger.map(|it| LedgerDomain::new(it.chain_id, it.contract));
+        let mut money = Self {
+            domain: None,
+            purse: counter.is_there().then(|| Purse::new(hub)).flatten(),
+            till: counter.is_there().then(|| Till::new(hub)).flatten(),
+            counter,
+            wallet: Wallet::default(),
+            persisting: BTreeMap::new(),
+            words: VecDeque::new(),
+            is_broken: false,
+        };
+        match domain {
+            Some(domain) => money.set_domain(hub, domain),
+            None => money.counter.ask(Ask::Info),
+        }
+        money
+    }
+
+    /// Whether viewers are to pay for what they are given.
+    pub(super) fn sells(&self) -> bool {
+        self.till.is_some()
+    }
+
+    /// Whether anything is paid.
+    pub(super) fn pays(&self) -> bool {
+        self.purse.is_some()
+    }
+
+    /// Promised to all in the vault's epoch, and promised by all, in base units.
+    pub(super) fn totals(&self) -> (Amount, Amount) {
+        let spent = self.purse.as_ref().map_or(Amount::ZERO, Purse::promised);
+        let earned = self.till.as_ref().map_or(Amount::ZERO, Till::promised);
+        (spent, earned)
+    }
+
+    fn set_domain(&mut self, hub: &Hub, domain: LedgerDomain) {
+        self.domain = Some(domain);
+        let limits = exposure(hub);
+        let records = hub.config.records.iter();
+        if let Some(purse) = &mut self.purse {
+            let of_payer = records.clone().filter(|(key, _)| key.starts_with(PAYER_KEY));
+            let decoded = of_payer.map(|(_, value)| PayerRecord::decode(value));
+            match decoded.collect::<Result<Vec<_>, _>>() {
+                Ok(records) => purse.open(domain, limits, records),
+                Err(_) => self.is_broken = true,
+            }
+        }
+        if let Some(till) = &mut self.till {
+            let of_payee = records.filter(|(key, _)| key.starts_with(PAYEE_KEY));
+            let stored = of_payee.map(|(key, value)| (&key[PAYEE_KEY.len()..], &value[..]));
+            self.is_broken |= !till.open(domain, limits, stored);
+        }
+        if self.is_broken {
+            (self.purse, self.till) = (None, None);
+        }
+    }
+
+    pub(super) fn learn(&mut self, hub: &mut Hub, news: News) {
+        let (purse, till) = (self.purse.as_mut(), self.till.as_mut());
+        match news {
+            News::SourceUp { link, peer, prefix, demand } => {
+                if let Some(purse) = purse {
+                    purse.opened((link, peer), prefix, demand, hub.now);
+                }
+            }
+            News::SourceSays { link, peer, body } => {
+                if let Some(purse) = purse {
+                    purse.heard((link, peer), &body, (hub.now, hub.wall));
+                }
+            }
+            News::Traffic { peer, asked, received } => {
+                if let Some(purse) = purse {
+                    purse.traffic(peer, asked, received);
+                }
+            }
+            News::ViewerUp { link, peer } => {
+                if let Some(till) = till {
+                    till.link_up(link, peer);
+                }
+            }
+            News::ViewerSays { link, peer, body } => {
+                if let Some(till) = till {
+                    till.heard((link, peer), &body, hub.wall, &hub.keypair);
+                }
+            }
+            News::Served { peer, bytes } => {
+                if let Some(till) = till {
+                    till.served(peer, bytes);
+                }
+            }
+            News::LinkDown { link } => {
+                if let Some(purse) = purse {
+                    purse.closed(link);
+                }
+                if let Some(till) = till {
+                    till.link_down(link);
+                }
+            }
+        }
+    }
+
+    /// Something to say about a content that can be served.
+    pub(super) fn shelve(&mut self, manifest: &Manifest, content: pop_wire::ContentId) {
+        if let Some(till) = &mut self.till {
+            till.shelve(content, kbps(manifest));
+        }
+    }
+
+    pub(super) fn deposit(&mut self, amount: Amount) {
+        self.wallet.deposit(&mut self.counter, amount);
+    }
+
+    pub(super) fn look_at_wallet(&mut self) {
+        self.wallet.look(&mut self.counter);
+    }
+
+    /// Cash in every voucher that is worth more than what was paid of it.
+    pub(super) fn redeem(&mut self) {
+        let vouchers = self.till.as_ref().map(Till::unredeemed).unwrap_or_default();
+        self.wallet.redeem(&mut self.counter, vouchers);
+    }
+
+    /// A record is safe on disk, or never will be: then nothing that waits for it is sent.
+    pub(super) fn persisted(&mut self, hub: &mut Hub, token: Token, is_safe: bool) {
+        let Some(persisting) = self.persisting.remove(&token) else { return };
+        if !is_safe {
+            return hub.event(Event::Problem { error: EngineError::StorageBlocked });
+        }
+        match persisting {
+            Persisting::Payer(payee) => {
+                if let Some(purse) = &mut self.purse {
+                    purse.persisted(payee);
+                }
+            }
+            Persisting::Payee(vault) => {
+                if let Some(till) = &mut self.till {
+                    till.persisted(vault);
+                }
+            }
+        }
+    }
+
+    /// The ledger proved who it is.
+    pub(super) fn counter_up(&mut self, link: LinkId) {
+        self.counter.proven(link);
+    }
+
+    pub(super) fn counter_down(&mut self, hub: &Hub, link: LinkId) {
+        self.counter.down(hub, link);
+    }
+
+    /// The ledger answered; whether it was what can be answered.
+    pub(super) fn answered(&mut self, hub: &mut Hub, reply: &[u8]) -> bool {
+        let Ok(reply) = LedgerReply::decode(reply) else { return false };
+        let Some((ask, reply)) = self.counter.answered(hub.now, reply) else { return true };
+        match (ask, reply) {
+            (Ask::Info, LedgerReply::Info(info)) => {
+                if self.domain.is_none() {
+                    self.set_domain(hub, info.genesis.domain);
+                }
+            }
+            (Ask::OwnVault, LedgerReply::Vault(info)) => {
+                if let Some(purse) = &mut self.purse {
+                    purse.looked_up(info, hub.now, hub.keypair.clone());
+                }
+                self.wallet.vault(hub, info);
+            }
+            (Ask::PayerVault(vault), LedgerReply::Vault(info)) => {
+                if let Some(till) = &mut self.till {
+                    till.vault(vault, info, &mut self.counter);
+                }
+            }
+            (Ask::PayerRedeemed(vault, _), LedgerReply::Redeemed(amount)) => {
+                if let Some(till) = &mut self.till {
+                    till.redeemed(vault, amount);
+                }
+            }
+            (ask, reply) => {
+                let domain = self.domain;
+                self.wallet.answered(hub, &mut self.counter, (ask, reply), domain);
+                for (vault, epoch) in self.wallet.take_paid() {
+                    self.counter.ask(Ask::PayerRedeemed(vault, epoch));
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let purse = self.purse.as_ref().and_then(Purse::next_timeout);
+        purse.into_iter().chain(self.counter.next_timeout()).min()
+    }
+
+    /// Do what is due. Links that are of no use any more are given back.
+    pub(super) fn settle(&mut self, hub: &mut Hub) -> Option<LinkId> {
+        if core::mem::take(&mut self.is_broken) {
+            hub.event(Event::Problem { error: EngineError::Records });
+        }
+        if let Some(purse) = &mut self.purse {
+            if self.domain.is_some() {
+                purse.take_early(hub.wall);
+            }
+            if purse.is_look_due(hub.now) {
+                self.counter.ask(Ask::OwnVault);
+            }
+            while let Some(act) = purse.poll() {
+                match act {
+                    purse::Act::Word(word) => self.words.push_back(word),
+                    purse::Act::Event(event) => hub.event(event),
+                    purse::Act::Persist(record) => {
+                        let key = [PAYER_KEY, &record.payee.0].concat();
+                        let token = persist(hub, key, &record.encode());
+                        self.persisting.insert(token, Persisting::Payer(record.payee));
+                    }
+                }
+            }
+        }
+        if let Some(till) = &mut self.till {
+            while let Some(act) = till.poll() {
+                match act {
+                    till::Act::Word(word) => self.words.push_back(word),
+                    till::Act::Event(event) => hub.event(event),
+                    till::Act::LookUp(vault) => self.counter.ask(Ask::PayerVault(vault)),
+                    till::Act::Redeem => {
+                        let vouchers = till.unredeemed();
+                        self.wallet.redeem(&mut self.counter, vouchers);
+                    }
+                    till::Act::Persist(vault, value) => {
+                        let key = [PAYEE_KEY, &vault.0].concat();
+                        let token = persist(hub, key, &value);
+                        self.persisting.insert(token, Persisting::Payee(vault));
+                    }
+                }
+            }
+        }
+        self.counter.settle(hub, self.domain)
+    }
+
+    /// What to tell others; allowances are counted when they are taken.
+    pub(super) fn poll(&mut self) -> Option<Word> {
+        Some(match self.words.pop_front()? {
+            Word::Allow(peer, _) => {
+                let bytes = self.till.as_ref().map_or(0, |till| till.allowed(&peer));
+                Word::Allow(peer, bytes)
+            }
+            other => other,
+        })
+    }
+}
+
+fn persist(hub: &mut Hub, key: Vec<u8>, value: &[u8]) -> Token {
+    let token = hub.new_token();
+    let value = Bytes::copy_from_slice(value);
+    hub.outbox.push(Output::Persist { token, key: key.into(), value });
+    token
+}
+
+/// Average bitrate of a content in kbit/s: what its tier is taken from.
+pub(super) fn kbps(manifest: &Manifest) -> u32 {
+    match (manifest.length_bytes.checked_mul(8), manifest.duration_ms) {
+        (Some(bits), 1..) => {
+            u32::try_from(bits.div_ceil(manifest.duration_ms)).unwrap_or(u32::MAX).max(1)
+        }
+        _ => KBPS_UNKNOWN,
+    }
+}
+
+/// Where a peer is, as far as its address says.
+pub(super) fn prefix_of(host: Option<&Host>) -> IpPrefix {
+    match host {
+        Some(Host::Ip4(ip)) => IpPrefix::from(core::net::IpAddr::from(*ip)),
+        Some(Host::Ip6(ip)) => IpPrefix::from(core::net::IpAddr::from(*ip)),
+        Some(Host::Name(_)) | None => IpPrefix::Unknown,
+    }
+}
+
+/// On a network on one machine everybody has one prefix: there it bounds nothing.
+fn exposure(hub: &Hub) -> ExposureLimits {
+    let limits = ExposureLimits::default();
+    let is_here = |host: &Host| match host {
+        Host::Ip4(ip) => ip.is_loopback(),
+        Host::Ip6(ip) => ip.is_loopback(),
+        Host::Name(_) => false,
+    };
+    let mut entries = hub.config.entries.iter();
+    match !hub.config.entries.is_empty() && entries.all(|entry| is_here(&entry.host)) {
+        true => ExposureLimits { prefix_bytes: limits.total_bytes, ..limits },
+        false => limits,
+    }
+}

@@ -54,10 +54,12 @@ impl Published {
             segments.push(segment);
         }
         let publisher = Keypair::from_secret_bytes(&[77; 32]).unwrap();
-        let mut media = Media::default();
-        media.media_type = "video/mp4".to_owned();
-        // A megabit a second.
-        media.duration_ms = u64::try_from(bytes).unwrap() * 8 / 1000;
+        let media = Media {
+            media_type: "video/mp4".to_owned(),
+            // A megabit a second.
+            duration_ms: u64::try_from(bytes).unwrap() * 8 / 1000,
+            ..Media::default()
+        };
         let publication = encoder.finish(&publisher, media).unwrap();
         Rc::new(Self { plaintext, key, publication, segments })
     }

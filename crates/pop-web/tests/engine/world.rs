@@ -253,14 +253,14 @@ impl World {
             Happening::Up(number) => {
                 for side in [0, 1] {
                     let up = |link| Input::LinkUp { link, fingerprints: None };
-                    self.to_viewer(number, side, up);
+                    self.tell_viewer(number, side, up);
                 }
             }
             Happening::Bytes(number, side, bytes) => {
                 (now, &bytes).hash(&mut self.trace);
                 match self.connections[number].ends[side] {
                     End::Viewer(..) => {
-                        self.to_viewer(number, side, |link| Input::LinkBytes { link, bytes });
+                        self.tell_viewer(number, side, |link| Input::LinkBytes { link, bytes });
                     }
                     End::Node(node) if self.connections[number].is_up && self.alive[node] => {
                         let link = u64::try_from(number).unwrap();
@@ -271,11 +271,11 @@ impl World {
                 }
             }
             Happening::Flushed(number, side, bytes) => {
-                self.to_viewer(number, side, |link| Input::LinkFlushed { link, bytes });
+                self.tell_viewer(number, side, |link| Input::LinkFlushed { link, bytes });
             }
             Happening::Down(number) => {
                 for side in [0, 1] {
-                    self.to_viewer(number, side, |link| Input::LinkDown { link });
+                    self.tell_viewer(number, side, |link| Input::LinkDown { link });
                 }
                 self.connections[number].is_up = false;
             }
@@ -294,7 +294,7 @@ impl World {
         }
     }
 
-    fn to_viewer(&mut self, number: usize, side: usize, input: impl FnOnce(LinkId) -> Input) {
+    fn tell_viewer(&mut self, number: usize, side: usize, input: impl FnOnce(LinkId) -> Input) {
         let End::Viewer(viewer, link) = self.connections[number].ends[side] else { return };
         let viewer = &mut self.viewers[viewer];
         if viewer.connections.get(&link) == Some(&(number, side)) && !viewer.is_gone {

@@ -13,14 +13,14 @@ use pop_incentive::quote::SignedQuote;
 use pop_incentive::voucher::SignedVoucher;
 use pop_incentive::wallet::{Keystore, Mnemonic, Passphrase, ScryptParameters};
 use pop_wire::message::{
-    Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
+    Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
+    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
     SealColumn, Shard,
 };
 use pop_wire::{
     ColumnIndex, ColumnSet, EquivocationEvidence, EvidenceShard, Manifest, MasternodeRecord,
-    Message, ProviderRecord, RecordBundle, RecordEntry, RequestId, SegmentIndex, Signed,
-    SignedBody, UnixTime, Verified, VersionRange, WalletAddress,
+    Message, ProviderRecord, RecordBundle, RecordEntry, RequestId, SegmentIndex, SegmentRanges,
+    Signed, SignedBody, UnixTime, Verified, VersionRange, WalletAddress,
 };
 use serde_json::Value;
 
@@ -118,7 +118,10 @@ fn messages(sample: &Sample) -> Result<Vec<Message>, Failure> {
         Message::SealColumn(SealColumn { id }),
         Message::ColumnReply(ColumnReply { id, state, next_segment: SegmentIndex(4) }),
         Message::GetPeers(GetPeers { id }),
-        Message::Peers(Peers { id, masternodes: vec![masternode] }),
+        Message::Peers(Peers { id, masternodes: vec![masternode.clone()] }),
+        Message::GetHolders(GetHolders { id, content }),
+        Message::Holders(Holders { id, providers: Vec::new(), masternodes: vec![masternode] }),
+        Message::Available(Available { content, segments: SegmentRanges::covering([0..2, 3..4]) }),
         Message::Payment(Payment { body: Bytes::from_static(b"a voucher") }),
     ])
 }

@@ -14,22 +14,17 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use pop_exchange::LinkId;
 use pop_exchange::fetcher::{self, Fetcher, FetcherConfig, SourceKind};
-use pop_exchange::limits::UNREAD_MESSAGES_MAX;
+use pop_exchange::limits::{LOOKUPS_PER_LINK_MAX, UNREAD_MESSAGES_MAX};
 use pop_exchange::provider::{self, Provider, ProviderConfig, StoreOperation, StoreResult, Token};
+use pop_fuzz::forge::{Forged, columns, content, forge, holders, ranges, reason, segment, shard};
 use pop_fuzz::sample::{GEOMETRY, Sample};
-use pop_wire::message::{
-    Cancel, ColumnReply, ColumnState, Credit, GetHoldings, GetManifest, GetPeers, GetShard, Hello,
-    Holdings, ManifestReply, OpenColumn, Payment, PutShard, Refusal, RefusalReason, SealColumn,
-    Shard,
-};
-use pop_wire::{
-    ColumnIndex, ColumnSet, ContentId, Instant, Keypair, Message, PeerId, ProtocolVersion,
-    RequestId, SegmentIndex, VersionRange,
-};
+use pop_wire::message::RefusalReason;
+use pop_wire::{Instant, Keypair, Message, PeerId, SegmentIndex};
 
 const LINKS_MAX: usize = 3;
 const REQUESTS_MAX: usize = 8;
 const UPLOADS_MAX: usize = 2;
+const LOOKUPS_MAX: usize = LOOKUPS_PER_LINK_MAX + 1;
 const PAYLOAD_BYTES_MAX: u64 = 512 * 1024;
 const WINDOW_BYTES_MAX: u64 = 3 * 192;
 /// What a peer may take before anything is granted: a few shards of the sample.
@@ -120,6 +115,11 @@ enum Operation {
         peer: u8,
         price_rank: u64,
     },
+    /// The provider can serve other segments from now on.
+    Available {
+        other_content: bool,
+        ranges: [(u8, u8); 2],
+    },
 }
 
 #[derive(Debug, Arbitrary)]
@@ -140,145 +140,6 @@ enum Outcome {
     Opened {
         next: u8,
     },
-}
-
-#[derive(Debug, Arbitrary)]
-enum Forged {
-    Hello { min: u16, max: u16, credit_bytes: u32 },
-    Credit { bytes: u64 },
-    GetShard { id: u8, other_content: bool, segment: u8, column: u8, deadline_ms: u32 },
-    Shard { id: u8, segment: u8, column: u8, flip: Option<u8>, pad: u16 },
-    Refusal { id: u8, reason: u8, retry_after_ms: u32 },
-    Cancel { id: u8 },
-    GetManifest { id: u8, other_content: bool },
-    ManifestReply { id: u8 },
-    GetHoldings { id: u8 },
-    Holdings { id: u8, columns: u8 },
-    OpenColumn { id: u8, column: u8 },
-    PutShard { id: u8, segment: u8, column: u8, flip: Option<u8>, pad: u16 },
-    SealColumn { id: u8 },
-    ColumnReply { id: u8, stored: bool, next: u8 },
-    GetPeers { id: u8 },
-    Payment { length: u16, times: u16 },
-}
-
-fn id(number: u8) -> RequestId {
-    RequestId(number.into())
-}
-
-fn segment(number: u8) -> SegmentIndex {
-    SegmentIndex((number % 8).into())
-}
-
-fn column(number: u8) -> ColumnIndex {
-    ColumnIndex::new((number % 8).into()).expect("below 255")
-}
-
-fn columns(bits: u8) -> ColumnSet {
-    (0..8).filter(|bit| bits >> bit & 1 == 1).map(column).collect()
-}
-
-fn reason(code: u8) -> RefusalReason {
-    use RefusalReason::{Busy, Damaged, Full, Malformed, NotAccepted, NotFound, Other};
-    [NotFound, Busy, Damaged, Full, Malformed, NotAccepted, Other(99)][usize::from(code % 7)]
-}
-
-fn content(sample: &Sample, other: bool) -> ContentId {
-    if other { ContentId([9; 32]) } else { sample.content.id() }
-}
-
-/// An honest shard, perhaps with a flipped byte or more bytes than it should have.
-fn shard(
-    sample: &Sample,
-    at: (u8, u8),
-    flip: Option<u8>,
-    pad: u16,
-) -> pop_exchange::ShardWithProof {
-    let (segment, column) = (usize::from(at.0 % 4), u16::from(at.1) % GEOMETRY.1);
-    let mut shard = sample.shard(segment, column).expect("inside the sample");
-    let mut payload = shard.payload.to_vec();
-    if let Some(flip) = flip {
-        let position = usize::from(flip) % payload.len();
-        payload[position] ^= 0x40;
-    }
-    payload.resize(payload.len() + usize::from(pad), 0);
-    shard.payload = Bytes::from(payload);
-    shard
-}
-
-fn forge(sample: &Sample, message: &Forged) -> Message {
-    let manifest = || sample.content.manifest().signed().clone();
-    match *message {
-        Forged::Hello { min, max, credit_bytes } => {
-            let versions = VersionRange::new(ProtocolVersion(min), ProtocolVersion(max));
-            Message::Hello(Hello {
-                versions: versions.unwrap_or(VersionRange::SUPPORTED),
-                credit_bytes: credit_bytes.into(),
-                agent: String::new(),
-                masternode: None,
-            })
-        }
-        Forged::Credit { bytes } => Message::Credit(Credit { bytes: bytes % (1 << 30) + 1 }),
-        Forged::GetShard { id: number, other_content, segment: s, column: c, deadline_ms } => {
-            Message::GetShard(GetShard {
-                id: id(number),
-                content: content(sample, other_content),
-                segment: segment(s),
-                column: column(c),
-                deadline_ms,
-            })
-        }
-        Forged::Shard { id: number, segment, column, flip, pad } => {
-            let shard = shard(sample, (segment, column), flip, pad);
-            let (segment_path, content_path) = (shard.segment_path, shard.content_path);
-            Message::Shard(Shard {
-                id: id(number),
-                segment_path,
-                content_path,
-                payload: shard.payload,
-            })
-        }
-        Forged::Refusal { id: number, reason: code, retry_after_ms } => {
-            Message::Refusal(Refusal { id: id(number), reason: reason(code), retry_after_ms })
-        }
-        Forged::Cancel { id: number } => Message::Cancel(Cancel { id: id(number) }),
-        Forged::GetManifest { id: number, other_content } => {
-            let content = content(sample, other_content);
-            Message::GetManifest(GetManifest { id: id(number), content })
-        }
-        Forged::ManifestReply { id: number } => {
-            Message::ManifestReply(ManifestReply { id: id(number), manifest: manifest() })
-        }
-        Forged::GetHoldings { id: number } => {
-            Message::GetHoldings(GetHoldings { id: id(number), content: sample.content.id() })
-        }
-        Forged::Holdings { id: number, columns: bits } => {
-            Message::Holdings(Holdings { id: id(number), columns: columns(bits) })
-        }
-        Forged::OpenColumn { id: number, column: c } => {
-            let (id, column) = (id(number), column(c));
-            Message::OpenColumn(OpenColumn { id, manifest: manifest(), column })
-        }
-        Forged::PutShard { id: number, segment: s, column, flip, pad } => {
-            let shard = shard(sample, (s, column), flip, pad);
-            Message::PutShard(PutShard {
-                id: id(number),
-                segment: segment(s),
-                segment_path: shard.segment_path,
-                content_path: shard.content_path,
-                payload: shard.payload,
-            })
-        }
-        Forged::SealColumn { id: number } => Message::SealColumn(SealColumn { id: id(number) }),
-        Forged::ColumnReply { id: number, stored, next } => {
-            let state = if stored { ColumnState::Stored } else { ColumnState::Open };
-            Message::ColumnReply(ColumnReply { id: id(number), state, next_segment: segment(next) })
-        }
-        Forged::GetPeers { id: number } => Message::GetPeers(GetPeers { id: id(number) }),
-        Forged::Payment { length, .. } => {
-            Message::Payment(Payment { body: vec![1; usize::from(length % 1_024) + 1].into() })
-        }
-    }
 }
 
 /// Both machines, and what is between them.
@@ -314,10 +175,13 @@ impl<'a> World<'a> {
         provider.links_per_peer_max = 2;
         provider.requests_max = REQUESTS_MAX;
         provider.uploads_max = UPLOADS_MAX;
+        provider.lookups_max = LOOKUPS_MAX;
         provider.allowance_bytes = ALLOWANCE_BYTES;
         let mut fetcher = FetcherConfig::default();
         fetcher.window_bytes_max = WINDOW_BYTES_MAX;
         fetcher.accounts = true;
+        // Within what an operation's deadlines reach.
+        fetcher.far_window_ms = 20_000;
         Self {
             sample,
             peers,
@@ -357,10 +221,7 @@ impl<'a> World<'a> {
             Operation::ToFetcher { link } => self.deliver_to_fetcher(self.link(link)),
             Operation::Settle => self.settle(),
             Operation::Forge { to_fetcher, link, ref message } => {
-                let times = match message {
-                    Forged::Payment { times, .. } => times % 512 + 1,
-                    _ => 1,
-                };
+                let times = message.times();
                 let (link, message) = (self.link(link), forge(self.sample, message));
                 for message in std::iter::repeat_n(message, times.into()) {
                     if to_fetcher {
@@ -423,6 +284,10 @@ impl<'a> World<'a> {
             Operation::Price { peer, price_rank } => {
                 let peer = self.peers[usize::from(peer % 4)];
                 self.fetch(fetcher::Input::Price { peer, price_rank });
+            }
+            Operation::Available { other_content, ranges: pairs } => {
+                let (content, segments) = (content(self.sample, other_content), ranges(pairs));
+                self.provide(provider::Input::Available { content, segments });
             }
         }
     }
@@ -551,6 +416,10 @@ impl<'a> World<'a> {
             StoreOperation::OpenColumn { .. } => {
                 StoreResult::ColumnOpened { next_segment: SegmentIndex(0) }
             }
+            StoreOperation::FindHolders { .. } => {
+                let (providers, masternodes) = holders(70, 70);
+                StoreResult::Holders { providers, masternodes }
+            }
             StoreOperation::WriteShard { .. } => StoreResult::Written,
             StoreOperation::SealColumn { .. } => StoreResult::ColumnStored,
             _ => refused,
@@ -630,6 +499,8 @@ impl<'a> World<'a> {
         assert!(self.provider.queued_requests() <= REQUESTS_MAX);
         assert!(self.provider.open_uploads() <= UPLOADS_MAX);
         assert!(self.provider.links() <= LINKS_MAX);
+        let is_lookup = |it: &&(_, _)| matches!(it.1, StoreOperation::FindHolders { .. });
+        assert!(self.pending.iter().filter(is_lookup).count() <= LOOKUPS_MAX);
         assert!(self.fetcher.charged_bytes() <= WINDOW_BYTES_MAX);
         assert!(self.fetcher.totals().received_bytes <= self.received, "used and not owed");
         assert!(self.unread.values().all(|unread| *unread <= UNREAD_MESSAGES_MAX + 1));

@@ -1,8 +1,9 @@
 //! What the fuzz targets and the seed generator share: a measure of memory, a key to sign with,
-//! and a small content that is encoded honestly.
+//! a small content that is encoded honestly, and messages that nobody sent.
 
 #![warn(missing_docs)]
 
+pub mod forge;
 pub mod memory;
 pub mod sample;
 

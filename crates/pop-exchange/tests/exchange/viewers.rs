@@ -75,6 +75,27 @@ fn what_lies_behind_a_gap_is_fetched_and_the_gap_when_it_is_closed() {
     world.assert_deliveries_are_right();
 }
 
+#[test]
+fn what_cannot_go_on_gives_way_to_what_is_needed_earlier() {
+    let film = film(20);
+    let mut config = FetcherConfig::default();
+    // Two segments, and room for hedging.
+    config.window_bytes_max = 3 * 6 * 1024;
+    let mut world = World::new(Rc::clone(&film), config, 1);
+    let gone = world.add_viewer(&[1..20], Manner::Honest, 5, 20_000);
+    let later = world.add_viewer(&[0..1], Manner::Honest, 5, 20_000);
+    world.connect(gone);
+    world.download();
+    // It is in the middle of a segment, and the next one is begun.
+    world.kill_at(150, gone, true);
+    world.run(1_000);
+    assert!(world.fetcher.charged_bytes() > 0 && world.deliveries.is_empty());
+    world.connect(later);
+    world.run(5_000);
+    assert_eq!(world.deliveries.keys().copied().collect::<Vec<_>>(), [0]);
+    assert!(world.charged_max <= 3 * 6 * 1024);
+}
+
 /// A viewer and four masternodes, of six columns that are needed; the viewer is gone when it has
 /// sent half of what it was asked for.
 #[test]

@@ -14,8 +14,8 @@ use pop_incentive::voucher::SignedVoucher;
 use pop_incentive::wallet::{Keystore, Mnemonic, Passphrase, ScryptParameters};
 use pop_wire::message::{
     Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
-    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
-    SealColumn, Shard,
+    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, OpenColumn, Payment, Peers,
+    PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
 use pop_wire::{
     ColumnIndex, ColumnSet, EquivocationEvidence, EvidenceShard, Manifest, MasternodeRecord,

@@ -39,18 +39,46 @@ thread_local! {
 
 #[derive(Debug, Arbitrary)]
 enum Operation {
-    LinkUp { of_uploader: bool, link: u8, greet: bool },
-    LinkDown { of_uploader: bool, link: u8 },
+    LinkUp {
+        of_uploader: bool,
+        link: u8,
+        greet: bool,
+    },
+    LinkDown {
+        of_uploader: bool,
+        link: u8,
+    },
     /// A message that nobody asked for, or a wrong answer.
-    Forge { to_uploader: bool, link: u8, message: Forged },
-    Ask { link: u8, what: u8, other_content: bool },
+    Forge {
+        to_uploader: bool,
+        link: u8,
+        message: Forged,
+    },
+    Ask {
+        link: u8,
+        what: u8,
+        other_content: bool,
+    },
     /// One of the open questions is answered honestly, or refused.
-    Answer { which: u8, refused: Option<u8> },
+    Answer {
+        which: u8,
+        refused: Option<u8>,
+    },
     /// The holder answers the oldest step of an upload.
-    Hold { stored: bool, refused: Option<u8>, next: u8, credit_bytes: u16 },
+    Hold {
+        stored: bool,
+        refused: Option<u8>,
+        next: u8,
+        credit_bytes: u16,
+    },
     /// The shell gives shards that were asked for.
-    Give { count: u8, wrong: bool },
-    Wait { ms: u16 },
+    Give {
+        count: u8,
+        wrong: bool,
+    },
+    Wait {
+        ms: u16,
+    },
 }
 
 /// The asker, what it has asked, and what it owes its shell.
@@ -392,9 +420,8 @@ fuzz_target!(|operations: Vec<Operation>| {
             for operation in operations.iter().take(OPERATIONS_MAX) {
                 world.apply(operation);
             }
-            for slot in 0..3 {
-                world.apply(&Operation::LinkDown { of_uploader: false, link: slot });
-            }
+            let links: Vec<LinkId> = world.asking.open.keys().copied().collect();
+            links.into_iter().for_each(|link| world.ask(asker::Input::LinkDown { link }));
             assert!(world.asking.open.values().all(|open| *open == 0), "a question has no answer");
         });
     });

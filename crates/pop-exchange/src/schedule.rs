@@ -170,7 +170,7 @@ mod tests {
             masternode: None,
         };
         source.greeting.receive(&Message::Hello(hello)).unwrap();
-        source.announces(SegmentRanges::covering([0..1]));
+        source.announces(SegmentRanges::covering(std::iter::once(0..1)));
         if bytes_per_s > 0 {
             source.delivered(bytes_per_s, NOW);
         }

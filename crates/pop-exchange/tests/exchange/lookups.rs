@@ -14,7 +14,7 @@ use pop_wire::{
 };
 
 use crate::film::{Film, peer};
-use crate::pair::{Host, LINK, hello};
+use crate::pair::{Found, Host, LINK, hello};
 use crate::questions::drain;
 
 const CONTENT: ContentId = ContentId([5; 32]);
@@ -56,9 +56,7 @@ fn host(config: ProviderConfig) -> Host {
 }
 
 /// What an asker hears from a host that finds `holders`.
-fn asked(
-    holders: Option<(Vec<Signed<ProviderRecord>>, Vec<Signed<MasternodeRecord>>)>,
-) -> Result<Answer, Failure> {
+fn asked(holders: Option<Found>) -> Result<Answer, Failure> {
     let mut host = host(ProviderConfig::default());
     host.holders = holders;
     host.handle(provider::Input::LinkUp { link: LINK, peer: peer(1) });

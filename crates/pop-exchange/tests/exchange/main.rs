@@ -2,6 +2,7 @@
 //! network ([`world`]).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::single_range_in_vec_init, reason = "what viewers hold is often one range")]
 
 mod film;
 mod pair;

@@ -15,6 +15,9 @@ use crate::film::{Film, peer};
 /// The requester's end of every link of a [`Host`].
 pub(crate) const LINK: LinkId = LinkId(1);
 
+/// What a lookup of holders finds.
+pub(crate) type Found = (Vec<Signed<ProviderRecord>>, Vec<Signed<MasternodeRecord>>);
+
 /// A provider with a store in memory.
 pub(crate) struct Host {
     pub(crate) provider: Provider,
@@ -36,7 +39,7 @@ pub(crate) struct Host {
     /// What the policy says to uploads.
     pub(crate) refuse_uploads: Option<RefusalReason>,
     /// What a lookup of holders finds; nobody is looked up without.
-    pub(crate) holders: Option<(Vec<Signed<ProviderRecord>>, Vec<Signed<MasternodeRecord>>)>,
+    pub(crate) holders: Option<Found>,
     /// Number of the write that fails.
     pub(crate) fail_write: Option<usize>,
     writes: usize,

@@ -3,12 +3,12 @@
 use bytes::{Bytes, BytesMut};
 use pop_wire::message::{
     Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
-    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason,
-    SealColumn, Shard,
+    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, OpenColumn, Payment, Peers,
+    PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
 use pop_wire::{
-    ColumnIndex, Digest, Keypair, Message, ProtocolVersion, RequestId, SegmentIndex,
-    SegmentRanges, VersionRange,
+    ColumnIndex, Digest, Keypair, Message, ProtocolVersion, RequestId, SegmentIndex, SegmentRanges,
+    VersionRange,
 };
 use serde_json::{Value, json};
 
@@ -81,12 +81,7 @@ fn transfer(keypair: &Keypair) -> Vec<Described> {
             Message::Refusal(Refusal { id, reason: RefusalReason::Busy, retry_after_ms: 500 }),
             json!({ "id": 300, "reason": 2, "retry_after_ms": 500 }),
         ),
-        (
-            6,
-            "cancel",
-            Message::Cancel(Cancel { id }),
-            json!({ "id": 300 }),
-        ),
+        (6, "cancel", Message::Cancel(Cancel { id }), json!({ "id": 300 })),
         (
             11,
             "open_column",

@@ -6,7 +6,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-out=${1:-$here/dist}
+out=$(realpath -m "${1:-$here/dist}")
 target=${CARGO_TARGET_DIR:-$root/target}
 triple=wasm32-unknown-unknown
 export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$target

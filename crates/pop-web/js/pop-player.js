@@ -1,9 +1,9 @@
 // `<pop-player src="pop:…?k=…" entries="/ip4/…/ws …" controls></pop-player>`: a `<video>` with a
-// film in it. Attributes other than `src`, `entries` and `restream` are the video's.
+// film in it. Attributes other than `src`, `entries`, `restream` and `service-worker` are the video's.
 
 import { Pop } from './pop.js';
 
-const OWN = new Set(['src', 'entries', 'restream', 'class', 'id', 'style']);
+const OWN = new Set(['src', 'entries', 'restream', 'service-worker', 'class', 'id', 'style']);
 const STYLE = 'pop-player{display:block}pop-player video{width:100%;height:100%;display:block;background:#000}pop-player p{font:14px/1.5 system-ui,sans-serif;margin:0;padding:8px 0}';
 
 export class PopPlayer extends HTMLElement {
@@ -53,6 +53,8 @@ export class PopPlayer extends HTMLElement {
     const end = this.#end = new AbortController();
     const options = { signal: end.signal, restream: this.getAttribute('restream') !== 'off' };
     const entries = this.getAttribute('entries');
+    const script = this.getAttribute('service-worker');
+    if (script) options.serviceWorker = new URL(script, document.baseURI).href;
     if (entries) options.entries = entries.split(/\s+/).filter(Boolean);
     try {
       const film = await Pop.open(link, options);

@@ -17,12 +17,26 @@ function figure(id, value, unit) {
   byId(id).replaceChildren(`${value} `, small);
 }
 
+/** Lines that say the same of several peers at once are told as one. */
+const told = new Map();
+
+function logOf(what, peer) {
+  const known = told.get(what);
+  if (known && performance.now() - known.at < 1500) {
+    known.count += 1;
+    known.line.lastChild.textContent = `${what}: ${known.count}, the last ${short(peer)}.`;
+    return;
+  }
+  told.set(what, { at: performance.now(), count: 1, line: log(`${what}: ${short(peer)}.`) });
+}
+
 function log(text) {
   const item = document.createElement('li'), time = document.createElement('time');
   time.textContent = new Date().toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
   item.append(time, text);
   byId('log').prepend(item);
   while (byId('log').children.length > LOG_MAX) byId('log').lastChild.remove();
+  return item;
 }
 
 const speak = (text) => { byId('spoken').textContent = text; };
@@ -82,9 +96,9 @@ function follow(opened) {
   const on = (type, act) => opened.addEventListener(type, ({ detail }) => act(detail));
   on('problem', tellProblem);
   on('stats', draw);
-  on('sourceUp', ({ peer, kind }) => log(`Linked to ${kind} ${short(peer)}.`));
+  on('sourceUp', ({ peer, kind }) => logOf(`Linked to ${kind}s`, peer));
   on('sourceDown', ({ peer, kind }) => {
-    log(`Lost ${kind} ${short(peer)}.`);
+    logOf(`Lost ${kind}s`, peer);
     moments.push({ at: performance.now(), kind: 'lost' });
     if (video.duration) deaths.push(video.currentTime / video.duration);
   });

@@ -18,7 +18,7 @@ build=(cargo build --locked --profile web --target "$triple" -p pop-web --lib)
 if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$triple/lib" ]; then
     export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
     export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=${WASM_LD:-/usr/bin/wasm-ld-22}
-    build+=(-Zbuild-std=std,panic_abort)
+    build+=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size)
 fi
 compiler=$("${RUSTC:-rustc}" --version)
 sysroot=$("${RUSTC:-rustc}" --print sysroot)

@@ -5,6 +5,7 @@
 
 import init, { Peers } from './pop_web.js';
 import { Problem, problem } from './problem.js';
+import { Live } from './live.js';
 import { playBySource } from './source.js';
 import { serve } from './stand-in.js';
 import { serviceWorker, PING_MS } from './service.js';
@@ -71,6 +72,13 @@ export class Pop extends EventTarget {
   #restream = { on: true };
   #closed = new AbortController();
   #ready;
+  #live = null;
+  #problems = new Map();
+
+  /** What is wrong now and ends nothing: no WebRTC, no storage, offline, the relay gone. */
+  get problems() {
+    return [...this.#problems.values()];
+  }
 
   async #start(options) {
     if (typeof WebAssembly !== 'object' || typeof Worker !== 'function') throw problem('no_wasm');
@@ -78,6 +86,10 @@ export class Pop extends EventTarget {
     const entries = await this.#entries(options);
     const webrtc = options.webrtc !== false && typeof RTCPeerConnection === 'function';
     this.#restream = { on: options.restream !== false, ...options.restreamLimits };
+    const sends = options.restream === 'srtp', takes = Boolean(options.live);
+    if (sends || takes) {
+      this.#live = new Live({ sends, takes, onTrack: (detail) => this.#emit('liveTrack', detail) });
+    }
     this.service = options.serviceWorker === false
       ? Promise.resolve(null)
       : serviceWorker(options.serviceWorker || here('./sw.js'), options.scope, (read) => this.#serve(read));
@@ -183,6 +195,11 @@ export class Pop extends EventTarget {
     this.#send({ type: 'lookAtWallet' });
   }
 
+  /** @internal In `srtp` mode, send what this player shows. */
+  showsLive(player) {
+    if (this.#live?.sends) this.#live.capture(player);
+  }
+
   /** Leave: every film, link and connection. */
   close() {
     this.#closed.abort();
@@ -205,7 +222,10 @@ export class Pop extends EventTarget {
   #online(isOnline) {
     this.#send({ type: 'online', isOnline });
     if (!isOnline) this.#problem(problem('offline'));
-    else this.#emit('recovered', { code: 'offline' });
+    else {
+      this.#problems.delete('offline');
+      this.#emit('recovered', { code: 'offline' });
+    }
   }
 
   #send(message, transfer = []) {
@@ -248,11 +268,14 @@ export class Pop extends EventTarget {
 
   #event({ type, ...detail }) {
     if (type === 'problem') return this.#problem(new Problem(detail.error));
+    if (type === 'relayUp') this.#problems.delete('relay_gone');
+    if (type === 'recovered') this.#problems.delete('sources_gone');
     if (detail.film !== undefined) return this.#films.get(detail.film)?.tell(type, detail);
     return this.#emit(type, detail);
   }
 
   #problem(what) {
+    this.#problems.set(what.code, what);
     return this.#emit('problem', what);
   }
 
@@ -267,7 +290,11 @@ export class Pop extends EventTarget {
     if (!this.#peers) {
       if (message.type === 'closeLink') return;
       this.#peers = init({ module_or_path: here('./pop_web_bg.wasm') })
-        .then(() => new Peers(this.options.iceServers ?? [], (told) => this.#give(told)));
+        .then(() => new Peers(
+          this.options.iceServers ?? [],
+          (told) => this.#give(told),
+          (connection, offers) => this.#live?.prepare(connection, offers),
+        ));
     }
     this.#peers.then((peers) => peers.handle(message));
   }
@@ -336,6 +363,7 @@ export class Film extends EventTarget {
     }
     this.#followPlayhead(player, end.signal);
     await playBySource(this, player, end.signal);
+    this.pop.showsLive(player);
     return { detach: () => end.abort() };
   }
 

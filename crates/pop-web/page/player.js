@@ -84,6 +84,7 @@ async function load() {
     film = await opening;
     globalThis.film = film;
     follow(film);
+    film.pop.problems.forEach(tellProblem);
     log(`The publisher’s signature is right: ${(film.info.lengthBytes / MIB).toFixed(1)} MiB, ${film.info.columnsNeeded} of ${film.info.columns} pieces rebuild each part.`);
     await film.attach(video);
     if (!matchMedia('(prefers-reduced-motion: reduce)').matches) video.play().catch(() => {});

@@ -26,6 +26,9 @@ struct Table {
     ice_servers: JsValue,
     /// Called with one object for each thing that the worker is to know.
     tell: Function,
+    /// Called with each connection to another viewer before it is described, and whether it offers:
+    /// whoever sends or takes media adds it there.
+    prepare: Function,
     /// To other viewers, by the engine's number.
     viewers: BTreeMap<u64, ToViewer>,
     /// To masternodes, by our own number.
@@ -68,12 +71,14 @@ enum Id {
 #[wasm_bindgen]
 impl Peers {
     /// No connections yet. `ice_servers` is a list as `RTCPeerConnection` takes it; `tell` is
-    /// called with what the worker is to know.
+    /// called with what the worker is to know, `prepare` with each connection to another viewer
+    /// before it is described and whether it offers.
     #[wasm_bindgen(constructor)]
-    pub fn new(ice_servers: JsValue, tell: Function) -> Self {
+    pub fn new(ice_servers: JsValue, tell: Function, prepare: Function) -> Self {
         let table = Table {
             ice_servers,
             tell,
+            prepare,
             viewers: BTreeMap::new(),
             masternodes: BTreeMap::new(),
             next_masternode: 0,
@@ -174,7 +179,8 @@ impl Peers {
                     give_channel(&rtc, channel, *link, &table.tell);
                 }
                 table.viewers.insert(id, ToViewer { connection, links });
-                spawn_local(describe(Rc::downgrade(&self.table), id, rtc, sdp));
+                let prepare = table.prepare.clone();
+                spawn_local(describe(Rc::downgrade(&self.table), id, rtc, sdp, prepare));
             }
             Some("setAnswer") => {
                 let rtc = table.viewers.get(&id).ok_or(JsValue::NULL)?.connection.rtc.clone();
@@ -355,11 +361,16 @@ async fn describe(
     id: u64,
     rtc: RtcPeerConnection,
     offer: Option<String>,
+    prepare: Function,
 ) {
     let described = async {
-        let Some(offer) = offer else { return local_description(&rtc, RtcSdpType::Offer).await };
+        let Some(offer) = offer else {
+            prepare.call2(&JsValue::NULL, &rtc, &JsValue::TRUE)?;
+            return local_description(&rtc, RtcSdpType::Offer).await;
+        };
         let offer = description(RtcSdpType::Offer, &offer);
         JsFuture::from(rtc.set_remote_description(&offer)).await?;
+        prepare.call2(&JsValue::NULL, &rtc, &JsValue::FALSE)?;
         local_description(&rtc, RtcSdpType::Answer).await
     };
     let described = described.await;

@@ -20,7 +20,8 @@ export class Live {
       if (this.takes) this.onTrack({ track, stream: streams[0] ?? new MediaStream([track]), verified: false });
     });
     if (offers) {
-      for (const kind of KINDS) connection.addTransceiver(kind, { direction: this.#direction(this.sends, this.takes) });
+      // Most viewers want neither, and their descriptions are short.
+      for (const kind of this.sends || this.takes ? KINDS : []) connection.addTransceiver(kind, { direction: this.#direction(this.sends, this.takes) });
     } else {
       for (const transceiver of connection.getTransceivers()) {
         transceiver.direction = this.#direction(this.sends, this.takes);

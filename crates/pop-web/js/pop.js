@@ -87,9 +87,7 @@ export class Pop extends EventTarget {
     const webrtc = options.webrtc !== false && typeof RTCPeerConnection === 'function';
     this.#restream = { on: options.restream !== false, ...options.restreamLimits };
     const sends = options.restream === 'srtp', takes = Boolean(options.live);
-    if (sends || takes) {
-      this.#live = new Live({ sends, takes, onTrack: (detail) => this.#emit('liveTrack', detail) });
-    }
+    this.#live = new Live({ sends, takes, onTrack: (detail) => this.#emit('liveTrack', detail) });
     this.service = options.serviceWorker === false
       ? Promise.resolve(null)
       : serviceWorker(options.serviceWorker || here('./sw.js'), options.scope, (read) => this.#serve(read));
@@ -197,7 +195,7 @@ export class Pop extends EventTarget {
 
   /** @internal In `srtp` mode, send what this player shows. */
   showsLive(player) {
-    if (this.#live?.sends) this.#live.capture(player);
+    if (this.#live.sends) this.#live.capture(player);
   }
 
   /** Leave: every film, link and connection. */
@@ -293,7 +291,7 @@ export class Pop extends EventTarget {
         .then(() => new Peers(
           this.options.iceServers ?? [],
           (told) => this.#give(told),
-          (connection, offers) => this.#live?.prepare(connection, offers),
+          (connection, offers) => this.#live.prepare(connection, offers),
         ));
     }
     this.#peers.then((peers) => peers.handle(message));

@@ -85,7 +85,10 @@ export interface PopOptions {
   /** Where the page's server names masternodes; `/api/v1/web` if left out. */
   directory?: string;
   /** Whether pieces are given to other viewers; never on metered links. `true` if left out. */
-  restream?: boolean;
+  /** `'srtp'` also sends what the player shows, as a live track, to viewers that ask for it. */
+  restream?: boolean | 'srtp';
+  /** Ask viewers for live tracks: `liveTrack` events bring them. Nothing in them is verified. */
+  live?: boolean;
   restreamLimits?: Omit<Restream, 'on'>;
   /** Address of `sw.js` on the page's own origin; `false` for none. */
   serviceWorker?: string | false;
@@ -110,7 +113,7 @@ export interface PopOptions {
 export function linkOf(text: string): string;
 
 /** One node in a page. Events: `problem`, `recovered`, `restream`, `wallet`, `walletFailed`,
- * `relayUp`, `relayDown`, `viewerUp`, `viewerDown`, `peerFault`, `spent`, `earned`, `close`. */
+ * `liveTrack`, `relayUp`, `relayDown`, `viewerUp`, `viewerDown`, `peerFault`, `spent`, `earned`, `close`. */
 export class Pop extends EventTarget {
   /** Open a film with the page's one node, which the first call's options start. */
   static open(link: string, options?: PopOptions): Promise<Film>;

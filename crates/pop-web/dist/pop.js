@@ -5,6 +5,7 @@
 
 import init, { Peers } from './pop_web.js';
 import { Problem, problem } from './problem.js';
+import { Live } from './live.js';
 import { playBySource } from './source.js';
 import { serve } from './stand-in.js';
 import { serviceWorker, PING_MS } from './service.js';
@@ -71,6 +72,7 @@ export class Pop extends EventTarget {
   #restream = { on: true };
   #closed = new AbortController();
   #ready;
+  #live = null;
   #problems = new Map();
 
   /** What is wrong now and ends nothing: no WebRTC, no storage, offline, the relay gone. */
@@ -84,6 +86,8 @@ export class Pop extends EventTarget {
     const entries = await this.#entries(options);
     const webrtc = options.webrtc !== false && typeof RTCPeerConnection === 'function';
     this.#restream = { on: options.restream !== false, ...options.restreamLimits };
+    const sends = options.restream === 'srtp', takes = Boolean(options.live);
+    this.#live = new Live({ sends, takes, onTrack: (detail) => this.#emit('liveTrack', detail) });
     this.service = options.serviceWorker === false
       ? Promise.resolve(null)
       : serviceWorker(options.serviceWorker || here('./sw.js'), options.scope, (read) => this.#serve(read));
@@ -189,6 +193,11 @@ export class Pop extends EventTarget {
     this.#send({ type: 'lookAtWallet' });
   }
 
+  /** @internal In `srtp` mode, send what this player shows. */
+  showsLive(player) {
+    if (this.#live.sends) this.#live.capture(player);
+  }
+
   /** Leave: every film, link and connection. */
   close() {
     this.#closed.abort();
@@ -279,7 +288,11 @@ export class Pop extends EventTarget {
     if (!this.#peers) {
       if (message.type === 'closeLink') return;
       this.#peers = init({ module_or_path: here('./pop_web_bg.wasm') })
-        .then(() => new Peers(this.options.iceServers ?? [], (told) => this.#give(told)));
+        .then(() => new Peers(
+          this.options.iceServers ?? [],
+          (told) => this.#give(told),
+          (connection, offers) => this.#live.prepare(connection, offers),
+        ));
     }
     this.#peers.then((peers) => peers.handle(message));
   }
@@ -348,6 +361,7 @@ export class Film extends EventTarget {
     }
     this.#followPlayhead(player, end.signal);
     await playBySource(this, player, end.signal);
+    this.pop.showsLive(player);
     return { detach: () => end.abort() };
   }
 

@@ -27,12 +27,14 @@ export class Peers {
     }
     /**
      * No connections yet. `ice_servers` is a list as `RTCPeerConnection` takes it; `tell` is
-     * called with what the worker is to know.
+     * called with what the worker is to know, `prepare` with each connection to another viewer
+     * before it is described and whether it offers.
      * @param {any} ice_servers
      * @param {Function} tell
+     * @param {Function} prepare
      */
-    constructor(ice_servers, tell) {
-        const ret = wasm.peers_new(ice_servers, tell);
+    constructor(ice_servers, tell, prepare) {
+        const ret = wasm.peers_new(ice_servers, tell, prepare);
         this.__wbg_ptr = ret >>> 0;
         PeersFinalization.register(this, this.__wbg_ptr, this);
         return this;
@@ -333,6 +335,10 @@ function __wbg_get_imports() {
             const ret = arg0.call(arg1, arg2);
             return ret;
         }, arguments); },
+        __wbg_call_812d25f1510c13c8: function() { return handleError(function (arg0, arg1, arg2, arg3) {
+            const ret = arg0.call(arg1, arg2, arg3);
+            return ret;
+        }, arguments); },
         __wbg_candidate_7236a1dc099e2ab0: function(arg0, arg1) {
             const ret = arg1.candidate;
             const ptr1 = passStringToWasm0(ret, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
@@ -577,18 +583,18 @@ function __wbg_get_imports() {
             return ret;
         },
         __wbindgen_cast_0000000000000001: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { dtor_idx: 87, function: Function { arguments: [Externref], shim_idx: 88, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, wasm.wasm_bindgen_66278c71a0630f17___closure__destroy___dyn_core_dadace9907092d1a___ops__function__FnMut__wasm_bindgen_66278c71a0630f17___JsValue____Output_______, wasm_bindgen_66278c71a0630f17___convert__closures_____invoke___wasm_bindgen_66278c71a0630f17___JsValue_____);
+            // Cast intrinsic for `Closure(Closure { dtor_idx: 9, function: Function { arguments: [NamedExternref("RTCPeerConnectionIceEvent")], shim_idx: 16, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, wasm.wasm_bindgen_750665f9723a7228___closure__destroy___dyn_core_7671f4d5bb42fac5___ops__function__FnMut__web_sys_653f2374e56b5a51___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent____Output_______, wasm_bindgen_750665f9723a7228___convert__closures_____invoke___web_sys_653f2374e56b5a51___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent_____);
             return ret;
         },
         __wbindgen_cast_0000000000000002: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { dtor_idx: 9, function: Function { arguments: [NamedExternref("RTCPeerConnectionIceEvent")], shim_idx: 20, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, wasm.wasm_bindgen_66278c71a0630f17___closure__destroy___dyn_core_dadace9907092d1a___ops__function__FnMut__web_sys_aacd57074975203a___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent____Output_______, wasm_bindgen_66278c71a0630f17___convert__closures_____invoke___web_sys_aacd57074975203a___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent_____);
+            // Cast intrinsic for `Closure(Closure { dtor_idx: 9, function: Function { arguments: [], shim_idx: 17, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, wasm.wasm_bindgen_750665f9723a7228___closure__destroy___dyn_core_7671f4d5bb42fac5___ops__function__FnMut__web_sys_653f2374e56b5a51___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent____Output_______, wasm_bindgen_750665f9723a7228___convert__closures_____invoke______);
             return ret;
         },
         __wbindgen_cast_0000000000000003: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { dtor_idx: 9, function: Function { arguments: [], shim_idx: 21, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, wasm.wasm_bindgen_66278c71a0630f17___closure__destroy___dyn_core_dadace9907092d1a___ops__function__FnMut__web_sys_aacd57074975203a___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent____Output_______, wasm_bindgen_66278c71a0630f17___convert__closures_____invoke______);
+            // Cast intrinsic for `Closure(Closure { dtor_idx: 97, function: Function { arguments: [Externref], shim_idx: 98, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, wasm.wasm_bindgen_750665f9723a7228___closure__destroy___dyn_core_7671f4d5bb42fac5___ops__function__FnMut__wasm_bindgen_750665f9723a7228___JsValue____Output_______, wasm_bindgen_750665f9723a7228___convert__closures_____invoke___wasm_bindgen_750665f9723a7228___JsValue_____);
             return ret;
         },
         __wbindgen_cast_0000000000000004: function(arg0) {
@@ -617,16 +623,16 @@ function __wbg_get_imports() {
     };
 }
 
-function wasm_bindgen_66278c71a0630f17___convert__closures_____invoke______(arg0, arg1) {
-    wasm.wasm_bindgen_66278c71a0630f17___convert__closures_____invoke______(arg0, arg1);
+function wasm_bindgen_750665f9723a7228___convert__closures_____invoke______(arg0, arg1) {
+    wasm.wasm_bindgen_750665f9723a7228___convert__closures_____invoke______(arg0, arg1);
 }
 
-function wasm_bindgen_66278c71a0630f17___convert__closures_____invoke___wasm_bindgen_66278c71a0630f17___JsValue_____(arg0, arg1, arg2) {
-    wasm.wasm_bindgen_66278c71a0630f17___convert__closures_____invoke___wasm_bindgen_66278c71a0630f17___JsValue_____(arg0, arg1, arg2);
+function wasm_bindgen_750665f9723a7228___convert__closures_____invoke___web_sys_653f2374e56b5a51___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent_____(arg0, arg1, arg2) {
+    wasm.wasm_bindgen_750665f9723a7228___convert__closures_____invoke___web_sys_653f2374e56b5a51___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent_____(arg0, arg1, arg2);
 }
 
-function wasm_bindgen_66278c71a0630f17___convert__closures_____invoke___web_sys_aacd57074975203a___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent_____(arg0, arg1, arg2) {
-    wasm.wasm_bindgen_66278c71a0630f17___convert__closures_____invoke___web_sys_aacd57074975203a___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent_____(arg0, arg1, arg2);
+function wasm_bindgen_750665f9723a7228___convert__closures_____invoke___wasm_bindgen_750665f9723a7228___JsValue_____(arg0, arg1, arg2) {
+    wasm.wasm_bindgen_750665f9723a7228___convert__closures_____invoke___wasm_bindgen_750665f9723a7228___JsValue_____(arg0, arg1, arg2);
 }
 
 

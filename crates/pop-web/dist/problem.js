@@ -17,7 +17,8 @@ const KNOWN = {
 /** An error with a `code` that never changes, and the `nextStep`. */
 export class Problem extends Error {
   constructor({ code, message, nextStep, cause }) {
-    super(message);
+    // The engine's sentences are parts of others.
+    super(message.charAt(0).toUpperCase() + message.slice(1).replace(/([^.])$/, '$1.'));
     this.name = 'Problem';
     this.code = code;
     this.nextStep = nextStep;

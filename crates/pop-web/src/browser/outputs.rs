@@ -58,9 +58,7 @@ pub(super) fn message(output: Output) -> JsValue {
         Output::CacheLoad { token, key } => {
             Writer::of_type("cacheLoad").number("token", token.0).with("key", cache_name(&key))
         }
-        Output::CacheDelete { key } => {
-            Writer::of_type("cacheDelete").with("key", cache_name(&key))
-        }
+        Output::CacheDelete { key } => Writer::of_type("cacheDelete").with("key", cache_name(&key)),
         Output::Persist { token, key, value } => Writer::of_type("persist")
             .number("token", token.0)
             .bytes("key", &key)

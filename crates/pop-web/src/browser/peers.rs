@@ -212,11 +212,7 @@ impl Peers {
 }
 
 impl Table {
-    fn connection(
-        &self,
-        table: &Rc<RefCell<Table>>,
-        id: Id,
-    ) -> Result<Connection, JsValue> {
+    fn connection(&self, table: &Rc<RefCell<Table>>, id: Id) -> Result<Connection, JsValue> {
         let configuration = RtcConfiguration::new();
         configuration.set_ice_servers(&self.ice_servers);
         let rtc = RtcPeerConnection::new_with_configuration(&configuration)?;

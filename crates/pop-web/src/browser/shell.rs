@@ -132,9 +132,7 @@ impl Shell {
     pub fn bind(&self, link: f64, offerer: &[u8], answerer: &[u8]) {
         if let (Ok(offerer), Ok(answerer)) = (offerer.try_into(), answerer.try_into()) {
             let mut inner = self.cell.inner.borrow_mut();
-            inner
-                .fingerprints
-                .insert(LinkId(integer(link)), Fingerprints { offerer, answerer });
+            inner.fingerprints.insert(LinkId(integer(link)), Fingerprints { offerer, answerer });
         }
     }
 
@@ -360,8 +358,7 @@ impl Inner {
     /// One timer for the engine, and for links that are to be looked at again.
     fn arm(&mut self) {
         let now = Instant(integer(now()));
-        let of_links =
-            self.links.values().any(Link::is_busy).then(|| now.after_ms(LOOK_MS));
+        let of_links = self.links.values().any(Link::is_busy).then(|| now.after_ms(LOOK_MS));
         let due = [self.engine.next_timeout(), of_links].into_iter().flatten().min();
         let Some(due) = due else { return };
         if self.armed_at.is_none_or(|armed| due < armed) {

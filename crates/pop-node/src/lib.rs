@@ -26,6 +26,7 @@ mod network;
 mod node;
 pub mod publish;
 pub mod repair;
+mod scarcity;
 mod serve;
 mod session;
 pub mod settings;

@@ -45,6 +45,8 @@ pub(crate) struct Terms {
     pub(crate) price: Option<Rate>,
     /// Paid at most per megabit and tier; none to pay nothing.
     pub(crate) price_max: Option<Rate>,
+    /// Asked at most where few columns live.
+    price_scarce_max: Option<Rate>,
     unredeemed_max: Amount,
     redeem_interval_s: u64,
     loopback_is_exempt: bool,
@@ -59,6 +61,7 @@ impl Terms {
         Self {
             price: Rate::new(settings.price),
             price_max: Rate::new(settings.price_max),
+            price_scarce_max: Rate::new(settings.price_scarce_max),
             unredeemed_max: settings.unredeemed_max,
             redeem_interval_s: settings.redeem_interval_s,
             loopback_is_exempt: settings.diversity_exempt_loopback,

@@ -22,6 +22,7 @@ use crate::gateway;
 use crate::ledger::{self, LedgerClient};
 use crate::money::Money;
 use crate::network::{Network, NetworkEvent};
+use crate::scarcity;
 use crate::serve::{Server, ServerEvent, Stream};
 use crate::settings::{Settings, SettingsError};
 use crate::stats::Stats;
@@ -172,6 +173,10 @@ impl Node {
         }
         inner.meet_bootstrap_peers().await;
         inner.spawn(run(Arc::clone(&inner), server.clone(), events, server_events));
+        let prices_scarcity = sells && inner.settings.scarcity_interval_s > 0;
+        if let Some(server) = server.clone().filter(|_| prices_scarcity) {
+            inner.spawn(scarcity::count_now_and_then(Arc::clone(&inner), server));
+        }
         inner.spawn(crawl_now_and_then(Arc::clone(&inner), server));
         let node = Self { inner };
         gateway::start(&node).await?;

@@ -43,6 +43,7 @@ enum Request {
     Serve { peer: PeerId, address: Option<Multiaddr>, stream: Stream },
     Introduce(Introduction),
     Name(Vec<Signed<MasternodeRecord>>),
+    Counted(BTreeMap<ContentId, u16>),
 }
 
 /// A stream to serve a peer on. Those of libp2p keep their type, so that the most of the bytes
@@ -143,6 +144,11 @@ impl Server {
         self.send(Request::Name(masternodes)).await;
     }
 
+    /// So many different columns of each content live.
+    pub(crate) async fn counted(&self, live: BTreeMap<ContentId, u16>) {
+        self.send(Request::Counted(live)).await;
+    }
+
     async fn send(&self, request: Request) {
         if self.requests.send(request).await.is_err() {
             tracing::debug!("request to the server after shutdown");
@@ -217,6 +223,11 @@ impl Driver {
             }
             Request::Introduce(introduction) => self.handle(Input::Introduction(introduction)),
             Request::Name(masternodes) => self.handle(Input::Masternodes(masternodes)),
+            Request::Counted(live) => {
+                if let Some(till) = &mut self.till {
+                    till.counted(live);
+                }
+            }
         }
     }
 

@@ -60,6 +60,12 @@ pub struct Settings {
     /// Vouchers of one payer that may wait to be redeemed, in POP: what its overspending can cost
     /// at most. Default: 10.
     pub unredeemed_max: Amount,
+    /// Asked at most for a content of which few columns live, in the same unit; no more than
+    /// `price` to ask the same for all. Default: four times the default price.
+    pub price_scarce_max: Amount,
+    /// Seconds between two counts of the live columns of what this node holds; 0 to count none.
+    /// Default: an hour.
+    pub scarcity_interval_s: u64,
     /// Seconds between two redemptions of vouchers; more make an operation on the ledger cheaper a
     /// voucher, and delay income. Default: an hour.
     pub redeem_interval_s: u64,
@@ -191,6 +197,8 @@ impl Default for Settings {
             price: Amount::from_base_units(20_000_000_000),
             price_max: Amount::from_base_units(100_000_000_000),
             unredeemed_max: Amount::from_base_units(10 * Amount::ONE_POP.base_units()),
+            price_scarce_max: Amount::from_base_units(80_000_000_000),
+            scarcity_interval_s: 3_600,
             redeem_interval_s: 3_600,
             borrow: true,
             interest_bps_max: 1_000,

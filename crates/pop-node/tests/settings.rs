@@ -53,7 +53,8 @@ fn every_setting_can_be_set_from_all_three_sources() {
          web_listen = 'off'\nhttp_connections_max = 7\nquota_bytes = '2 TB'\noperator = '{operator}'\nlinks_max = 8\n\
          serve_bytes_max = '1 GiB'\nlink_credit_bytes = 1_000_000\n\
          fetch_bytes_max = '2 GiB'\n\
-         price = '1.5'\nprice_max = '2 POP'\nunredeemed_max = '3'\nredeem_interval_s = 4\n\
+         price = '1.5'\nprice_max = '2 POP'\nprice_scarce_max = '4'\n\
+         scarcity_interval_s = 9\nunredeemed_max = '3'\nredeem_interval_s = 4\n\
          borrow = false\ninterest_bps_max = 5\nlend = false\nlend_interest_bps = 6\n\
          lend_fresh_bytes = '1 MB'\nlend_total_bytes = '2 MB'\nlog_format = 'json'\n\
          diversity_exempt_loopback = true\nledger = '{bootstrap}'\nserve_ledger = false"
@@ -73,6 +74,8 @@ fn every_setting_can_be_set_from_all_three_sources() {
         ("POP_SERVE_BYTES_MAX", "1073741824"),
         ("POP_LINK_CREDIT_BYTES", "1MB"),
         ("POP_FETCH_BYTES_MAX", "2 GiB"),
+        ("POP_PRICE_SCARCE_MAX", "4"),
+        ("POP_SCARCITY_INTERVAL_S", "9"),
         ("POP_PRICE", "1.5"),
         ("POP_PRICE_MAX", "2"),
         ("POP_UNREDEEMED_MAX", "3"),
@@ -106,6 +109,8 @@ fn every_setting_can_be_set_from_all_three_sources() {
         "--fetch-bytes-max=2GiB",
         "--price=1.5",
         "--price-max=2",
+        "--price-scarce-max=4",
+        "--scarcity-interval-s=9",
         "--unredeemed-max=3",
         "--redeem-interval-s=4",
         "--borrow=false",

@@ -7,6 +7,7 @@ mod customer;
 mod netting;
 mod quotes;
 mod redeem;
+mod scarcity;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,12 +21,13 @@ use pop_incentive::payee::{Payee, PayeeInput, PayeeOutput, PayeePolicy};
 use pop_incentive::quote::Demand;
 use pop_incentive::refusal::Refusal;
 use pop_incentive::voucher::{SignedVoucher, VaultInfo};
-use pop_wire::{Amount, PeerId, WalletAddress};
+use pop_wire::{Amount, ContentId, PeerId, WalletAddress};
 use tokio::sync::mpsc;
 
 use self::credit::{Answer, Lending, Looked};
 use self::customer::{Customer, Standing};
 use self::quotes::QuoteBook;
+use self::scarcity::Rarity;
 use super::store::{Earned, Listener, Stored, Write};
 use super::{Bank, Books, Purse};
 use crate::clock;
@@ -70,6 +72,7 @@ pub(crate) struct Till {
     payee: Payee,
     quotes: QuoteBook,
     contents: ColumnStore,
+    rarity: Rarity,
     customers: BTreeMap<PeerId, Customer>,
     /// Who pays from a vault, while it is connected.
     payers: BTreeMap<VaultId, PeerId>,
@@ -113,6 +116,7 @@ impl Till {
             payee,
             quotes,
             contents,
+            rarity: Rarity::default(),
             customers: BTreeMap::new(),
             payers: BTreeMap::new(),
             looked_up: BTreeSet::new(),
@@ -240,10 +244,14 @@ impl Till {
     fn quote(&mut self, demand: &Demand) -> Result<pop_incentive::quote::SignedQuote, Objection> {
         let manifest = self.contents.manifest(&demand.content).ok_or(Objection::NotForSale)?;
         let kbps = super::kbps(&manifest).max(demand.peak_min_kbps);
-        let rate = self.bank.settings.price.ok_or(Objection::NotForSale)?;
-        if rate > demand.rate_max {
+        let terms = &self.bank.settings;
+        let base = terms.price.ok_or(Objection::NotForSale)?;
+        if base > demand.rate_max {
             return Err(Objection::OverMaximum);
         }
+        // Rather what the viewer pays at most than nothing.
+        let most = terms.price_scarce_max.unwrap_or(base).min(demand.rate_max).max(base);
+        let rate = self.rarity.asked(demand.content, &manifest, base).min(most);
         Ok(self.quotes.quote(&self.bank, (demand.content, rate, kbps), clock::unix_now()))
     }
 
@@ -311,6 +319,11 @@ impl Till {
             Standing::Waiting => customer.voucher = Some(signed),
             _ => tracing::debug!(%peer, "a voucher without terms"),
         }
+    }
+
+    /// So many columns of these contents live.
+    pub(crate) fn counted(&mut self, live: BTreeMap<ContentId, u16>) {
+        self.rarity.counted(live, clock::unix_now());
     }
 
     /// Take in what came of something that took time.

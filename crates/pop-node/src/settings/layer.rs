@@ -68,6 +68,13 @@ pub struct Layer {
     #[arg(long, value_name = "POP")]
     #[serde(deserialize_with = "value::text")]
     pub unredeemed_max: Option<Amount>,
+    /// Asked at most for a content of which few columns live
+    #[arg(long, value_name = "POP")]
+    #[serde(deserialize_with = "value::text")]
+    pub price_scarce_max: Option<Amount>,
+    /// Seconds between counts of the live columns of what is held; 0 counts none
+    #[arg(long, value_name = "SECONDS")]
+    pub scarcity_interval_s: Option<u64>,
     /// Seconds between redemptions of vouchers
     #[arg(long, value_name = "SECONDS")]
     pub redeem_interval_s: Option<u64>,
@@ -135,8 +142,10 @@ impl Layer {
         "operator",
         "price",
         "price_max",
+        "price_scarce_max",
         "quota_bytes",
         "redeem_interval_s",
+        "scarcity_interval_s",
         "serve_bytes_max",
         "serve_ledger",
         "unredeemed_max",
@@ -194,6 +203,8 @@ impl Layer {
             price: variables.one("POP_PRICE")?,
             price_max: variables.one("POP_PRICE_MAX")?,
             unredeemed_max: variables.one("POP_UNREDEEMED_MAX")?,
+            price_scarce_max: variables.one("POP_PRICE_SCARCE_MAX")?,
+            scarcity_interval_s: variables.one("POP_SCARCITY_INTERVAL_S")?,
             redeem_interval_s: variables.one("POP_REDEEM_INTERVAL_S")?,
             borrow: variables.one("POP_BORROW")?,
             interest_bps_max: variables.one("POP_INTEREST_BPS_MAX")?,
@@ -240,6 +251,11 @@ impl Layer {
         put("price", set(&self.price, &mut settings.price));
         put("price_max", set(&self.price_max, &mut settings.price_max));
         put("unredeemed_max", set(&self.unredeemed_max, &mut settings.unredeemed_max));
+        put("price_scarce_max", set(&self.price_scarce_max, &mut settings.price_scarce_max));
+        put(
+            "scarcity_interval_s",
+            set(&self.scarcity_interval_s, &mut settings.scarcity_interval_s),
+        );
         put("redeem_interval_s", set(&self.redeem_interval_s, &mut settings.redeem_interval_s));
         put("borrow", set(&self.borrow, &mut settings.borrow));
         put("interest_bps_max", set(&self.interest_bps_max, &mut settings.interest_bps_max));

@@ -6,4 +6,5 @@ mod earnings;
 mod netting;
 mod network;
 mod paid;
+mod scarcity;
 mod unpaid;

@@ -33,10 +33,14 @@ pub(crate) struct Network {
     /// Their wallets.
     pub(crate) keys: Vec<Keypair>,
     pub(crate) film: Vec<u8>,
+    /// Where the film is, if it was published.
+    pub(crate) link: Option<ContentLink>,
     /// What a holder lends to a newcomer.
     lend_fresh_bytes: u64,
     /// How often holders redeem that are started from now on.
     pub(crate) redeem_interval_s: u64,
+    /// How often holders count live columns that are started from now on; 0 for never.
+    pub(crate) scarcity_interval_s: u64,
 }
 
 pub(crate) fn pop(count: u128) -> Amount {
@@ -85,8 +89,10 @@ impl Network {
             holders: Vec::new(),
             keys: Vec::new(),
             film,
+            link: None,
             lend_fresh_bytes,
             redeem_interval_s: 1,
+            scarcity_interval_s: 0,
         };
         for index in 0..holders {
             let home = network.home(&format!("holder-{index}"));
@@ -111,6 +117,7 @@ impl Network {
         settings.ledger = Some(self.address());
         settings.lend_fresh_bytes = self.lend_fresh_bytes;
         settings.redeem_interval_s = self.redeem_interval_s;
+        settings.scarcity_interval_s = self.scarcity_interval_s;
         // What a holder fetches itself it pays for, or does without.
         settings.borrow = false;
         settings.bootstrap = vec![self.address()];

@@ -20,6 +20,9 @@ const GROWTH: u64 = 8;
 /// Bytes of the greatest loan.
 const GREATEST_BYTES: u64 = 64 << 20;
 
+/// Looks at what stands still that a refusal is good for; one comes every two seconds.
+const REFUSED_FOR_LOOKS: u32 = 5;
+
 /// What one holder lends us.
 #[derive(Debug, Default)]
 pub(super) struct Debt {
@@ -35,7 +38,8 @@ pub(super) struct Debt {
     /// Bytes of the last loan.
     last: u64,
     pending: Option<LoanNote>,
-    refused: bool,
+    /// Looks until it is asked again.
+    refused: u32,
 }
 
 impl Debt {
@@ -65,17 +69,21 @@ impl Debt {
     /// It said no to something.
     pub(super) fn objected(&mut self, objection: Objection) {
         match objection {
-            Objection::NoCredit => (self.pending, self.refused) = (None, true),
+            Objection::NoCredit => (self.pending, self.refused) = (None, REFUSED_FOR_LOOKS),
             Objection::Ledger | Objection::Terms => self.pending = None,
             _ => {}
         }
     }
 
     /// Bytes to ask for now, if any are missing. Before it stands still there may be a float.
-    fn need(&self, stands_still: bool) -> Option<u64> {
+    fn need(&mut self, stands_still: bool) -> Option<u64> {
+        if self.refused > 0 {
+            self.refused -= u32::from(stands_still);
+            return None;
+        }
         let float = if stands_still { 0 } else { STEP_BYTES_FIRST / 2 };
         let missing = self.asked.saturating_sub(self.received).saturating_sub(self.left);
-        if missing <= float || self.pending.is_some() || self.refused {
+        if missing <= float || self.pending.is_some() {
             return None;
         }
         let next = self.last.saturating_mul(GROWTH).clamp(FIRST_BYTES, GREATEST_BYTES);
@@ -185,7 +193,11 @@ mod tests {
         small.expect(1 << 19);
         small.count(1 << 18, 0);
         assert_eq!(small.need(false), Some((1 << 19) + STEP_BYTES_FIRST));
+        let wanted = small.need(true);
         small.objected(Objection::NoCredit);
-        assert_eq!(small.need(true), None);
+        for _ in 0..REFUSED_FOR_LOOKS {
+            assert_eq!((small.need(false), small.need(true)), (None, None));
+        }
+        assert_eq!(small.need(true), wanted);
     }
 }

@@ -18,6 +18,10 @@ use crate::ledger::LedgerClientError;
 use crate::money::Bank;
 use crate::money::store::{Credit, Write};
 
+/// Seconds after which somebody who was refused is looked up again: each look costs trips to the
+/// ledger.
+const REFUSED_FOR_TICKS: u64 = 5;
+
 /// What is lent to whom.
 #[derive(Debug)]
 pub(super) struct Lending {
@@ -98,8 +102,13 @@ impl Till {
     /// Somebody wants credit: ask the ledger about it, once at a time.
     pub(super) fn credit_asked(&mut self, link: LinkId, peer: PeerId, asked: &CreditRequest) {
         let Some(customer) = self.customers.get_mut(&peer) else { return };
+        let is_refused = |at: u64| self.ticks < at.saturating_add(REFUSED_FOR_TICKS);
+        if customer.credit_refused.is_some_and(is_refused) {
+            return self.say(link, PaymentMessage::Objection(Objection::NoCredit));
+        }
         if customer.asks_credit {
-            return tracing::debug!(%peer, "asks for credit again, too soon");
+            // The answer may go to a link that is about to end.
+            return self.say(link, PaymentMessage::Objection(Objection::Ledger));
         }
         let note = asked.note.note;
         let is_its_own =
@@ -164,8 +173,8 @@ impl Till {
 
     fn no_credit(&mut self, peer: PeerId, link: LinkId, objection: Objection) {
         if let Some(customer) = self.customers.get_mut(&peer) {
-            // Who was refused may come again on another link: each look costs trips to the ledger.
-            customer.asks_credit = objection == Objection::NoCredit;
+            customer.asks_credit = false;
+            customer.credit_refused = (objection == Objection::NoCredit).then_some(self.ticks);
             self.say(link, PaymentMessage::Objection(objection));
         }
     }

@@ -42,8 +42,10 @@ pub(super) struct Customer {
     pub(super) served_since: u64,
     /// Bytes that it was told it may leave unpaid while it serves us too.
     pub(super) netting_said: u64,
-    /// Its request for credit is being looked into, or was refused.
+    /// Its request for credit is being looked into.
     pub(super) asks_credit: bool,
+    /// At which tick it was refused.
+    pub(super) credit_refused: Option<u64>,
 }
 
 impl Customer {
@@ -61,6 +63,7 @@ impl Customer {
             served_since: 0,
             netting_said: 0,
             asks_credit: false,
+            credit_refused: None,
         }
     }
 }

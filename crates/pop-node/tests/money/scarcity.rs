@@ -2,50 +2,61 @@
 
 use std::time::Duration;
 
+use pop_incentive::rate::Tariff;
+use pop_incentive::scarcity::Supply;
 use pop_wire::Amount;
 
 use crate::network::{Network, fetch, pop, tariff};
 
-/// What `viewer`, a new one, promised the holder of this number for a film, and what it got of it.
-async fn buy(network: &Network, viewer: u8, holder: usize) -> (Amount, u64) {
+/// A new viewer fetches the film: of each holder, what it was promised and what it served.
+async fn buy(network: &Network, viewer: u8) -> (Supply, Vec<(Amount, u64)>) {
     let link = network.link.clone().unwrap();
     network.endow(viewer, pop(10)).await;
-    let before = network.holders[holder].stats().served_bytes();
+    let served = || network.holders.iter().map(|it| it.stats().served_bytes());
+    let before: Vec<_> = served().collect();
     let node = network.viewer(viewer).await;
     assert!(fetch(&node, &link).await.unwrap() == network.film);
     node.settle().await;
-    let payee = network.holders[holder].peer_id().wallet_address();
     let promises = node.promises().await;
-    let promised = promises.iter().find(|it| it.0 == payee).map_or(Amount::ZERO, |it| it.1);
+    let found = node.supply(link.content, node.peer_id()).await.unwrap();
     node.shutdown().await;
-    (promised, network.holders[holder].stats().served_bytes() - before)
+    let promised = network.holders.iter().map(|holder| {
+        let payee = holder.peer_id().wallet_address();
+        promises.iter().find(|it| it.0 == payee).map_or(Amount::ZERO, |it| it.1)
+    });
+    let bytes = served().zip(before).map(|(now, before)| now - before);
+    let supply = Supply::new(found.live, found.k, found.n).unwrap();
+    (supply, promised.zip(bytes).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_holders_of_a_content_ask_four_times_as_much() {
+async fn holders_ask_more_for_a_content_of_which_columns_are_lost() {
     let mut network = Network::start(4).await;
     network.link = Some(network.publish().await);
-    let (price, bytes) = buy(&network, 1, 0).await;
-    assert_eq!(Some(price), tariff().price(bytes), "all columns live");
-    // Two are left, without either of which the film is lost. One of them counts.
-    for holder in network.holders.split_off(2) {
+    let (supply, bought) = buy(&network, 1).await;
+    assert_eq!(supply.live(), supply.n());
+    let base = tariff();
+    assert!(bought.iter().all(|(price, bytes)| base.price(*bytes) == Some(*price)), "{bought:?}");
+    // One is gone for good, and the others count.
+    network.scarcity_interval_s = 1;
+    for holder in network.holders.drain(..).collect::<Vec<_>>() {
         holder.shutdown().await;
     }
-    network.holders.remove(0).shutdown().await;
-    network.scarcity_interval_s = 1;
-    let holder = network.start_holder(0).await;
-    network.holders.insert(0, holder);
-    let four_times = |price: Amount| price.checked_mul(4);
+    for index in 0..3 {
+        let holder = network.start_holder(index).await;
+        network.holders.push(holder);
+    }
     for viewer in 2..20 {
-        let (asked, bytes) = buy(&network, viewer, 0).await;
-        assert!(bytes > 0);
-        if four_times(tariff().price(bytes).unwrap()) == Some(asked) {
-            let (asked, bytes) = buy(&network, viewer + 20, 1).await;
-            assert_eq!(Some(asked), tariff().price(bytes), "the other counts nothing");
+        let (supply, bought) = buy(&network, viewer).await;
+        let dear = Tariff { rate: supply.asked(base.rate).unwrap(), ..base };
+        println!("{supply:?}: {bought:?}");
+        if supply.live() < supply.n()
+            && bought.iter().all(|(price, bytes)| dear.price(*bytes) == Some(*price))
+        {
+            assert!(dear.rate > base.rate);
             return;
         }
-        assert_eq!(Some(asked), tariff().price(bytes), "neither once nor four times");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    panic!("it never asked more");
+    panic!("they never asked more");
 }

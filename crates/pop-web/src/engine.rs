@@ -59,6 +59,9 @@ pub use port::{
 };
 pub use stats::{EngineStats, FilmStats, SourceState, SourceStats};
 
+/// Time between two looks at what is overdue and can't be done, in milliseconds.
+const OVERDUE_MS: u64 = 100;
+
 /// An ephemeral masternode. See the module's documentation for what its shell does.
 pub struct Engine {
     hub: Hub,
@@ -155,7 +158,9 @@ impl Engine {
         let serving = self.serving.next_timeout(&self.hub.config.upload);
         let others = directory.into_iter().chain(serving).chain(self.swarm.next_timeout());
         let others = others.chain(self.money.next_timeout());
-        films.chain(others).chain(self.hub.wires.next_timeout()).min()
+        let due = films.chain(others).chain(self.hub.wires.next_timeout()).min()?;
+        // What is overdue now waits for something else, a free place among the dials, say.
+        Some(if due <= self.hub.now { self.hub.now.after_ms(OVERDUE_MS) } else { due })
     }
 
     /// A look at a film; `None` if it is not open.

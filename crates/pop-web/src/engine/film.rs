@@ -19,7 +19,7 @@ use pop_wire::{ContentId, Instant, PeerId, ProviderRecord, SegmentIndex, Signed}
 use self::plain::Plain;
 use self::reads::Reads;
 use self::sources::Sources;
-use self::window::Pace;
+use self::window::{INSIST_MS, Pace};
 use super::directory::Directory;
 use super::hub::Hub;
 use super::limits::{OPEN_TIMEOUT_MS, SOURCES_GONE_MS};
@@ -62,6 +62,8 @@ struct Playing {
     segments: Vec<(SegmentIndex, Vec<VerifiedShard>, Origin)>,
     /// Since when it can be read.
     since: Instant,
+    /// Last time that everything was settled.
+    settled_at: Instant,
     /// When to fetch on as if there were no other viewers.
     alone_until: Option<Instant>,
     /// Asked of the cache.
@@ -197,7 +199,9 @@ impl Film {
         let own = match &self.playing {
             None => Some(self.opened_at.after_ms(OPEN_TIMEOUT_MS)),
             Some(playing) => {
-                playing.fetcher.next_timeout().into_iter().chain(playing.alone_until).min()
+                let insists = self.reads.waited_at(INSIST_MS).filter(|at| *at > playing.settled_at);
+                let alone = playing.alone_until;
+                playing.fetcher.next_timeout().into_iter().chain(alone).chain(insists).min()
             }
         };
         own.into_iter().chain(self.sources.next_timeout()).chain([self.look_at]).min()

@@ -32,6 +32,12 @@ pub const HOLDER_LINKS_MAX: usize = 128;
 /// Links being dialled at once, of all kinds; browsers queue the ones beyond and let them time out.
 pub const DIALS_MAX: usize = 32;
 
+/// Messages that a link may bring at once.
+pub const MESSAGES_BURST: u64 = 8_192;
+
+/// Messages that a link may bring a second, on and on: 64 MiB in shards of 16 KiB.
+pub const MESSAGES_PER_S: u64 = 4_096;
+
 /// Time for a link to come up, in milliseconds.
 pub const DIAL_TIMEOUT_MS: u64 = 15_000;
 

@@ -126,3 +126,31 @@ impl Reach {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_is_tried_then_the_wait_doubles_up_to_its_limit() {
+        let addresses = ["/ip4/10.0.0.1/tcp/1/ws", "/ip4/10.0.0.1/tcp/2/ws"];
+        let mut reach = Reach::new(addresses.iter().map(|it| it.parse().unwrap()).collect());
+        let mut now = 0;
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            reach.state = State::Dialing(LinkId(1));
+            reach.down(Instant(now));
+            assert_eq!(reach.due_at(), Some(Instant(now)), "the second address comes at once");
+            reach.state = State::Dialing(LinkId(2));
+            reach.down(Instant(now));
+            let due = reach.due_at().unwrap().0;
+            waits.push(due - now);
+            now = due;
+        }
+        assert_eq!(waits[..4], [1_000, 2_000, 4_000, 8_000]);
+        assert_eq!(waits[5..], [BACK_OFF_MS_MAX; 3]);
+        assert!(reach.has_failed());
+        reach.retry_now(Instant(now));
+        assert!(reach.is_due(Instant(now)) && !reach.has_failed());
+    }
+}

@@ -9,7 +9,7 @@ use pop_signal::{DtlsFingerprint, Handshake};
 use pop_wire::limits::FRAME_BYTES_MAX;
 use pop_wire::{FrameSplitter, Instant, Keypair, PeerId};
 
-use super::limits::{DIAL_TIMEOUT_MS, LEDGER_ANSWER_BYTES_MAX};
+use super::limits::{DIAL_TIMEOUT_MS, LEDGER_ANSWER_BYTES_MAX, MESSAGES_BURST, MESSAGES_PER_S};
 use super::outbox::Outbox;
 use super::{FilmId, Fingerprints, LinkId, RtcId};
 
@@ -50,6 +50,8 @@ struct Wire {
     /// What ties it to its connection, where that is known beforehand.
     binding: Option<ChannelBinding>,
     stage: Stage,
+    /// Messages that it may still bring, and when that was counted last.
+    budget: (u64, Instant),
     splitter: FrameSplitter,
     /// What a ledger sent; its frames have another form.
     raw: BytesMut,
@@ -100,6 +102,7 @@ impl Wires {
             listens: matches!(purpose, Purpose::Serve(_)),
             binding: None,
             stage: Stage::Dialing(now),
+            budget: (MESSAGES_BURST, now),
             splitter: FrameSplitter::new(),
             raw: BytesMut::new(),
             unflushed: VecDeque::new(),
@@ -211,6 +214,10 @@ impl Wires {
                 }
                 Stage::Open if wire.purpose == Purpose::Ledger => return wire.ledger_frame(),
                 Stage::Open => match wire.splitter.next_frame() {
+                    Ok(Some(_)) if !wire.charge(now) => {
+                        let rule = format!("more than {MESSAGES_PER_S} messages a second");
+                        return Some(Incoming::Broken(rule));
+                    }
                     Ok(frame) => return frame.map(Incoming::Frame),
                     Err(error) => return Some(Incoming::Broken(error.to_string())),
                 },
@@ -265,6 +272,16 @@ impl Wires {
 }
 
 impl Wire {
+    /// Count a message; `false` if it is one too many.
+    fn charge(&mut self, now: Instant) -> bool {
+        let (left, at) = self.budget;
+        let back = now.since_ms(at).saturating_mul(MESSAGES_PER_S) / 1000;
+        let at = if back > 0 { now } else { at };
+        let left = left.saturating_add(back).min(MESSAGES_BURST);
+        self.budget = (left.saturating_sub(1), at);
+        left > 0
+    }
+
     /// spec/incentive.md §12.12: the length in four bytes, then so many bytes.
     fn ledger_frame(&mut self) -> Option<Incoming> {
         let length = u32::from_be_bytes(*self.raw.first_chunk()?);
@@ -285,5 +302,131 @@ impl Wire {
             Stage::Shaking(handshake) => Some(handshake.deadline()),
             Stage::Held(_) | Stage::Open => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Output;
+    use crate::engine::limits::LEDGER_ANSWER_BYTES_MAX;
+
+    const LINK: LinkId = LinkId(1);
+
+    struct Side {
+        wires: Wires,
+        outbox: Outbox,
+        keypair: Keypair,
+    }
+
+    impl Side {
+        fn new(secret: u8, purpose: Purpose) -> Self {
+            let keypair = Keypair::from_secret_bytes(&[secret; 32]).unwrap();
+            let (mut wires, outbox) = (Wires::default(), Outbox::default());
+            wires.insert(LINK, purpose, None, Instant(0));
+            Self { wires, outbox, keypair }
+        }
+
+        fn begin(&mut self) {
+            self.wires.up(LINK, None);
+            let nonce = *self.keypair.secret_bytes();
+            let with = Shaking { now: Instant(0), keypair: &self.keypair, nonce };
+            self.wires.shake(LINK, with, &mut self.outbox);
+        }
+
+        fn said(&mut self) -> Vec<Bytes> {
+            let send = |output| match output {
+                Output::Send { bytes, .. } => Some(bytes),
+                _ => None,
+            };
+            core::iter::from_fn(|| self.outbox.pop()).filter_map(send).collect()
+        }
+
+        fn next(&mut self, now: u64) -> Option<Incoming> {
+            self.wires.next(LINK, Instant(now), &mut self.outbox)
+        }
+    }
+
+    /// A viewer that asks, and the one that it asks.
+    fn linked() -> (Side, Side) {
+        let mut asks = Side::new(1, Purpose::FetchFromViewer(FilmId(1), RtcId(1)));
+        let mut serves = Side::new(2, Purpose::Serve(RtcId(1)));
+        asks.begin();
+        serves.begin();
+        let proven = |incoming: &Option<Incoming>| matches!(incoming, Some(Incoming::Proven(_)));
+        for bytes in asks.said() {
+            serves.wires.feed(LINK, &bytes);
+        }
+        assert!(serves.next(0).is_none());
+        for bytes in serves.said() {
+            asks.wires.feed(LINK, &bytes);
+        }
+        assert!(proven(&asks.next(0)));
+        for bytes in asks.said() {
+            serves.wires.feed(LINK, &bytes);
+        }
+        assert!(proven(&serves.next(0)));
+        assert_eq!(serves.wires.peer(LINK), Some(asks.keypair.peer_id()));
+        (asks, serves)
+    }
+
+    #[test]
+    fn ten_thousand_messages_a_second_are_too_many() {
+        let (_, mut serves) = linked();
+        let frames = |count| [1, 7].repeat(count);
+        // A burst, then as many as come back with time.
+        let burst = usize::try_from(MESSAGES_BURST).unwrap();
+        serves.wires.feed(LINK, &frames(burst));
+        (0..burst).for_each(|_| assert!(matches!(serves.next(5), Some(Incoming::Frame(_)))));
+        serves.wires.feed(LINK, &frames(4_097));
+        (0..4_096).for_each(|_| assert!(matches!(serves.next(1_005), Some(Incoming::Frame(_)))));
+        assert!(matches!(serves.next(1_005), Some(Incoming::Broken(_))));
+    }
+
+    #[test]
+    fn who_speaks_before_the_handshake_or_too_much_of_it_is_broken() {
+        let mut waits = Side::new(1, Purpose::Ask);
+        waits.wires.up(LINK, None);
+        waits.wires.feed(LINK, &[0; HANDSHAKE_FRAME_BYTES_MAX]);
+        assert!(waits.next(0).is_none());
+        waits.wires.feed(LINK, &[0]);
+        assert!(matches!(waits.next(0), Some(Incoming::Broken(_))));
+        let mut listens = Side::new(1, Purpose::Serve(RtcId(1)));
+        listens.begin();
+        listens.wires.feed(LINK, &[0xff, 0x03]);
+        assert!(matches!(listens.next(0), Some(Incoming::Broken(_))));
+    }
+
+    #[test]
+    fn a_link_that_does_not_come_up_or_prove_itself_is_late() {
+        let mut side = Side::new(1, Purpose::Ask);
+        assert_eq!(side.wires.late(Instant(DIAL_TIMEOUT_MS - 1)), []);
+        assert_eq!(side.wires.late(Instant(DIAL_TIMEOUT_MS)), [LINK]);
+        side.begin();
+        assert_eq!(side.wires.dialing(), 0);
+        assert_eq!(side.wires.late(Instant(60_000)), [LINK]);
+    }
+
+    #[test]
+    fn flushed_bytes_make_whole_messages() {
+        let (_, mut serves) = linked();
+        [10, 20, 30].into_iter().for_each(|bytes| serves.wires.sent(LINK, bytes));
+        assert_eq!(serves.wires.flushed(LINK, 9), 0);
+        assert_eq!(serves.wires.flushed(LINK, 22), 2);
+        assert_eq!(serves.wires.flushed(LINK, 29), 1);
+        assert_eq!(serves.wires.flushed(LINK, 1_000), 0);
+    }
+
+    #[test]
+    fn an_answer_of_a_ledger_over_the_limit_is_refused_at_its_length() {
+        let (_, mut side) = linked();
+        side.wires.wires.get_mut(&LINK).unwrap().purpose = Purpose::Ledger;
+        side.wires.feed(LINK, &[0, 0, 0, 2, 7]);
+        assert!(side.next(0).is_none());
+        side.wires.feed(LINK, &[8]);
+        assert!(matches!(side.next(0), Some(Incoming::Frame(frame)) if frame[..] == [7, 8]));
+        let over = u32::try_from(LEDGER_ANSWER_BYTES_MAX + 1).unwrap();
+        side.wires.feed(LINK, &over.to_be_bytes());
+        assert!(matches!(side.next(0), Some(Incoming::Broken(_))));
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Viewer {
     pub(crate) connections: BTreeMap<LinkId, (usize, usize)>,
     /// What the browser stores.
     pub(crate) stored: BTreeMap<CacheKey, Bytes>,
+    /// Says no to whatever is to be stored.
+    pub(crate) refuses_to_store: bool,
     /// What it has about money.
     pub(crate) records: BTreeMap<Bytes, Bytes>,
     /// Left without a word: nothing comes from it any more.
@@ -61,6 +63,7 @@ impl Viewer {
             events: Vec::new(),
             connections: BTreeMap::new(),
             stored: BTreeMap::new(),
+            refuses_to_store: false,
             records: BTreeMap::new(),
             is_gone: false,
             lies: false,
@@ -174,8 +177,11 @@ impl Viewer {
                 self.events.push(event);
             }
             Output::CacheStore { token, key, bytes } => {
-                self.stored.insert(key, bytes);
-                self.tell(now, Input::CacheStored { token, is_stored: true });
+                let is_stored = !self.refuses_to_store;
+                if is_stored {
+                    self.stored.insert(key, bytes);
+                }
+                self.tell(now, Input::CacheStored { token, is_stored });
             }
             Output::CacheLoad { token, key } => {
                 let bytes = self.stored.get(&key).cloned();

@@ -145,6 +145,6 @@ impl Film {
     fn deliver(&mut self, hub: &mut Hub) {
         let Some(playing) = &mut self.playing else { return };
         let segment_bytes = playing.content.layout().segment_bytes().max(1);
-        self.reads.deliver(segment_bytes, &mut playing.plain, &mut hub.outbox);
+        self.reads.deliver(hub.now, segment_bytes, &mut playing.plain, &mut hub.outbox);
     }
 }

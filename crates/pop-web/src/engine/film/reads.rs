@@ -21,6 +21,8 @@ pub(super) struct Read {
     /// The greatest is the newest.
     serial: u64,
     pub(super) started: Instant,
+    /// Since when it waits for bytes that it may have.
+    pub(super) waits_since: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +36,8 @@ impl Reads {
     pub(super) fn insert(&mut self, id: ReadId, range: Range<u64>, now: Instant) {
         self.serial += 1;
         let (next, serial) = (range.start, self.serial);
-        self.reads.insert(id, Read { range, next, allowed: 0, serial, started: now });
+        self.reads
+            .insert(id, Read { range, next, allowed: 0, serial, started: now, waits_since: None });
     }
 
     pub(super) fn remove(&mut self, id: ReadId) -> bool {
@@ -75,7 +78,13 @@ impl Reads {
     }
 
     /// Give what is here, as far as it is allowed.
-    pub(super) fn deliver(&mut self, segment_bytes: u64, plain: &mut Plain, outbox: &mut Outbox) {
+    pub(super) fn deliver(
+        &mut self,
+        now: Instant,
+        segment_bytes: u64,
+        plain: &mut Plain,
+        outbox: &mut Outbox,
+    ) {
         let mut ended = Vec::new();
         for (id, read) in &mut self.reads {
             while read.next < read.range.end && read.allowed > 0 {
@@ -90,10 +99,14 @@ impl Reads {
                 }
                 let given = u64::try_from(take).unwrap_or(u64::MAX);
                 read.next += given;
+                read.waits_since = None;
                 read.allowed -= given;
                 self.given_bytes += given;
                 let bytes = bytes.slice(start..start + take);
                 outbox.push(Output::Data { read: *id, bytes });
+            }
+            if read.allowed > 0 {
+                read.waits_since.get_or_insert(now);
             }
             if read.next >= read.range.end {
                 ended.push(*id);
@@ -103,6 +116,11 @@ impl Reads {
             self.reads.remove(&id);
             outbox.push(Output::End { read: id });
         }
+    }
+
+    /// When a read that waits has waited for so long.
+    pub(super) fn waited_at(&self, ms: u64) -> Option<Instant> {
+        self.reads.values().filter_map(|read| read.waits_since).map(|it| it.after_ms(ms)).min()
     }
 
     /// Where the newest read is.

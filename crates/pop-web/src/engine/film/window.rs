@@ -21,6 +21,10 @@ const FIRST_DEADLINE_MS: u64 = 500;
 /// Pace assumed of media that doesn't tell its playing time, in bits a second.
 const ASSUMED_BIT_S: u64 = 8_000_000;
 
+/// A reader that waits for so long gets its bytes however far they are ahead of playback, in
+/// milliseconds.
+pub(super) const INSIST_MS: u64 = 500;
+
 /// Deadlines that move by less are not told anew, in milliseconds.
 const DEADLINE_GRAIN_MS: u64 = 1_000;
 
@@ -87,6 +91,7 @@ impl Film {
     /// that those who turn up have something to give.
     pub(super) fn aim(&mut self, hub: &mut Hub, is_alone: bool) {
         let Some(playing) = &mut self.playing else { return };
+        playing.settled_at = hub.now;
         let until = playing.since.after_ms(ALONE_MS);
         playing.alone_until = Some(until).filter(|until| is_alone && hub.now < *until);
         let leads = self.leads(hub);
@@ -135,7 +140,10 @@ impl Film {
         let of_reads = reads.iter().filter(|read| read.next < read.range.end).map(|read| {
             let first = read.next / segment_bytes;
             let end = (read.range.end - 1) / segment_bytes + 1;
-            let end = end.min(first.saturating_add(ahead)).min(horizon(read)).max(first);
+            // What a reader insists on, it gets: time is only guessed from bytes.
+            let insists = read.waits_since.is_some_and(|at| hub.now.since_ms(at) >= INSIST_MS);
+            let horizon = horizon(read).max(if insists { first.saturating_add(2) } else { 0 });
+            let end = end.min(first.saturating_add(ahead)).min(horizon).max(first);
             Lead { segments: first..end, from_byte: read.range.start, started: Some(read.started) }
         });
         let mut leads: Vec<Lead> = of_reads.collect();

@@ -121,6 +121,10 @@ pub const ALONE_MS: u64 = 6_000;
 /// Playing time before which masternodes are preferred, in milliseconds.
 pub const URGENT_WINDOW_MS: u64 = 4_000;
 
+/// Bytes at risk with all peers of one prefix: those of whom no address is known, as of every other
+/// viewer, share one, and each may have a step of 512 KiB.
+pub const PREFIX_FLOAT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
 /// Questions to the ledger that wait.
 pub const LEDGER_ASKS_MAX: usize = 64;
 

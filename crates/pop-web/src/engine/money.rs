@@ -23,6 +23,7 @@ use self::purse::Purse;
 use self::till::Till;
 use self::wallet::Wallet;
 use super::hub::Hub;
+use super::limits::PREFIX_FLOAT_BYTES_MAX;
 use super::{EngineError, Event, Host, LinkId, Output, Token};
 
 /// Bitrate that is paid for when a content doesn't say how long it plays: one tier, in kbit/s.
@@ -370,6 +371,6 @@ fn exposure(hub: &Hub) -> ExposureLimits {
     let mut entries = hub.config.entries.iter();
     match !hub.config.entries.is_empty() && entries.all(|entry| is_here(&entry.host)) {
         true => ExposureLimits { prefix_bytes: limits.total_bytes, ..limits },
-        false => limits,
+        false => ExposureLimits { prefix_bytes: PREFIX_FLOAT_BYTES_MAX, ..limits },
     }
 }

@@ -151,8 +151,6 @@ fn check_length(field: &'static str, got: usize, max: usize) -> Result<(), WireE
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn candidate(text: &str) -> Candidate {
@@ -190,6 +188,13 @@ mod tests {
         assert!(matches!(Signal::decode(&many.encode()), Err(WireError::TooMany { .. })));
         assert!(Signal::decode(&Signal::Candidates(vec![]).encode()).is_err());
     }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
 
     proptest! {
         #[test]

@@ -7,6 +7,10 @@ pub const STEP_BYTES_FIRST: u64 = 64 * 1024;
 /// Bytes of the greatest step.
 pub const STEP_BYTES_MAX: u64 = 512 * 1024;
 
+/// Bytes that a payee must have been seen to serve unpaid on a link to be paid later on it (§5.3). A
+/// quarter of it, which it then serves before it is paid, leaves more than the longest shard.
+pub const FLOAT_BYTES_SEEN: u64 = STEP_BYTES_MAX / 4 * 3;
+
 /// Unpaid bytes that one IP prefix (/24, /48) may have outstanding: eight first steps, so that a
 /// thousand fresh names behind one prefix are worth no more than eight.
 pub const PREFIX_FLOAT_BYTES_MAX: u64 = 512 * 1024;

@@ -313,6 +313,7 @@ impl Payer {
         account.band = 0;
         account.ahead = self.exposure.grant(payee, prefix, account.verified);
         account.open = true;
+        account.unpaid_max = 0;
         let (meter, position) = (account.record.meter, account.position());
         self.outputs.push_back(PayerOutput::Terms { payee, meter, position });
         // Whether the last voucher came is unknown: the same one again does no harm.
@@ -340,6 +341,7 @@ impl Payer {
         }
         let grows = step_bytes(verified) > step_bytes(account.verified);
         account.verified = verified;
+        account.see_float();
         if grows {
             let ahead = self.exposure.grow(payee, verified);
             self.account(payee)?.ahead = ahead;

@@ -3,7 +3,7 @@
 use pop_wire::Amount;
 
 use crate::balance::Balance;
-use crate::limits::TRANSPORT_LOSS_DIVISOR;
+use crate::limits::{FLOAT_BYTES_SEEN, STEP_BYTES_MAX, TRANSPORT_LOSS_DIVISOR};
 use crate::rate::Meter;
 use crate::record::PayerRecord;
 
@@ -29,6 +29,8 @@ pub(super) struct Account {
     pub(super) band: u64,
     /// Nothing more is wanted for now: whatever is owed is due.
     pub(super) resting: bool,
+    /// The most that came unpaid since the link is up.
+    pub(super) unpaid_max: u64,
     pub(super) open: bool,
     /// Said once that the vault doesn't cover the next step.
     pub(super) low: bool,
@@ -46,6 +48,7 @@ impl Account {
             wanted: record.bytes.saturating_add(record.conceded).saturating_add(record.forgotten),
             verified: record.bytes,
             balance: Balance::default(),
+            unpaid_max: 0,
             ahead: 0,
             band: 0,
             resting: false,
@@ -86,6 +89,9 @@ impl Account {
         let target = came.saturating_add(lost).saturating_add(ahead).min(self.wanted);
         let is_early = match self.is_mutual() {
             true => self.open && !self.resting && target.saturating_sub(covered) < self.band,
+            false if self.goes_on_unpaid(target) => {
+                position < covered.saturating_add(self.unpaid_max / 4)
+            }
             false => covered.saturating_sub(position) > ahead / 4,
         };
         if covered >= target || is_early {
@@ -94,6 +100,21 @@ impl Account {
         let needed = self.record.meter.price(target).and_then(|price| self.balance.needed(price));
         let needed = needed.unwrap_or(Amount::from_base_units(u128::MAX));
         (needed > self.record.amount).then_some(needed)
+    }
+
+    /// Whether the payee goes on when all that it was promised has come, for it did so before on this
+    /// link, and is to go on beyond `target`: then its float bridges the voucher's way, and fewer
+    /// vouchers do.
+    fn goes_on_unpaid(&self, target: u64) -> bool {
+        self.open && target < self.wanted && self.unpaid_max >= FLOAT_BYTES_SEEN
+    }
+
+    /// Take note of how much came that no voucher paid which was sent: so much float there is.
+    pub(super) fn see_float(&mut self) {
+        let covered = self.covered_by(self.sent).unwrap_or(u64::MAX);
+        let unpaid = self.position().saturating_sub(covered).min(STEP_BYTES_MAX);
+        // Among those who net out it is credit, not float.
+        self.unpaid_max = if self.is_mutual() { 0 } else { self.unpaid_max.max(unpaid) };
     }
 
     /// Whether the payee takes its debt to us as payment, and gives us credit as we give it.
@@ -118,6 +139,7 @@ impl Account {
     /// Every promise is void; what no voucher paid that was sent is still owed. What the payee owes
     /// us still counts as paid.
     pub(super) fn begin_epoch(&mut self, epoch: u64) {
+        self.unpaid_max = 0;
         let position = self.position();
         let owed = position.saturating_sub(self.record.meter.bytes_for(self.sent));
         self.sent = Amount::ZERO;

@@ -1,6 +1,7 @@
 //! Local mistakes and limits: an error, and nothing has changed.
 
 use pop_incentive::balance::Balance;
+use pop_incentive::limits::{FLOAT_BYTES_SEEN, STEP_BYTES_MAX};
 use pop_incentive::payee::{Payee, PayeeError, PayeeInput, PayeeOutput};
 use pop_incentive::payer::{Payer, PayerError, PayerInput, PayerOutput};
 use pop_incentive::rate::{Meter, Rate, Tariff, Tier};
@@ -46,6 +47,52 @@ fn a_price_that_does_not_fit_is_one_that_no_vault_covers() {
     // The greatest amount is promised, for it is what the vault holds: nothing has wrapped.
     assert!(payer.promised() <= most);
     assert!(outputs.len() <= 2, "{outputs:?}");
+}
+
+/// Bytes that came and vouchers that were sent, of a payee with such a float that is always faster
+/// than the disk of its payer.
+fn fetch_from_a_fast_payee(wanted: u64, shard: u64, float: u64) -> (u64, u64) {
+    let mut payer = payer(vault(1, pop(1_000_000_000)));
+    let (payee, tariff) = (address(2), tariff());
+    payer.handle(PayerInput::Open { payee, tariff, prefix: prefix(2) }).unwrap();
+    payer.handle(PayerInput::Want { payee, bytes: wanted }).unwrap();
+    let (mut came, mut covered, mut vouchers, mut storing) = (0, 0, 0, false);
+    loop {
+        while let Some(output) = payer.poll() {
+            match output {
+                PayerOutput::Persist(_) => storing = true,
+                PayerOutput::Send(signed) => {
+                    vouchers += 1;
+                    covered = tariff.bytes_for(signed.voucher.amount);
+                }
+                _ => {}
+            }
+        }
+        let next = shard.min(wanted - came);
+        if next > 0 && came + next <= covered + float {
+            came += next;
+            payer.handle(PayerInput::Verified { payee, bytes: next }).unwrap();
+        } else if core::mem::take(&mut storing) {
+            payer.handle(PayerInput::Persisted { payee }).unwrap();
+        } else {
+            assert!(covered >= came, "{} bytes are left unpaid at the end", came - covered);
+            return (came, vouchers);
+        }
+    }
+}
+
+#[test]
+fn a_payee_that_goes_on_unpaid_is_paid_later_and_never_waits_for_ever() {
+    let wanted = 64 << 20;
+    for shard in [1 << 15, 100_000, 1 << 18] {
+        let vouchers = [FLOAT_BYTES_SEEN - 1, FLOAT_BYTES_SEEN, STEP_BYTES_MAX].map(|float| {
+            let (came, vouchers) = fetch_from_a_fast_payee(wanted, shard, float);
+            assert_eq!(came, wanted, "shards of {shard}, float {float}");
+            vouchers
+        });
+        println!("shards of {shard}: {vouchers:?} vouchers");
+        assert!(vouchers[2] < vouchers[0] / 4 * 3, "shards of {shard}: {vouchers:?} vouchers");
+    }
 }
 
 #[test]

@@ -81,8 +81,8 @@ pub enum OpenError {
     /// The connection went down before the stream was open.
     #[error("the connection went down")]
     Disconnected,
-    /// The peer doesn't speak the exchange protocol.
-    #[error("expected a peer that speaks {PROTOCOL}")]
+    /// The peer doesn't speak the protocol.
+    #[error("expected a peer that speaks the protocol")]
     Unsupported,
     /// The peer didn't answer in time.
     #[error("expected an answer to the negotiation in time")]
@@ -103,8 +103,9 @@ pub enum OpenError {
 /// # let _ = id;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Behaviour {
+    protocol: StreamProtocol,
     connections: BTreeMap<PeerId, BTreeSet<ConnectionId>>,
     dials: BTreeMap<PeerId, Dialing>,
     /// Attempts that a connection works on.
@@ -124,7 +125,19 @@ struct Dialing {
 impl Behaviour {
     /// A behaviour without streams.
     pub fn new() -> Self {
-        Self::default()
+        Self::speaking(PROTOCOL)
+    }
+
+    /// The same for streams of another protocol, which are opened, counted and handed out alike.
+    pub fn speaking(protocol: StreamProtocol) -> Self {
+        Self {
+            protocol,
+            connections: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            opening: BTreeMap::new(),
+            next_id: 0,
+            actions: VecDeque::new(),
+        }
     }
 
     /// Open a stream to `peer`, over a connection that is up, or else by dialling `addresses` and
@@ -216,6 +229,12 @@ impl Behaviour {
     }
 }
 
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = Handler;
     type ToSwarm = Event;
@@ -227,7 +246,7 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler::default())
+        Ok(Handler::new(self.protocol.clone()))
     }
 
     fn handle_established_outbound_connection(
@@ -238,7 +257,7 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler::default())
+        Ok(Handler::new(self.protocol.clone()))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

@@ -3,6 +3,7 @@
 
 mod bank;
 mod cluster;
+mod faucet;
 mod lineup;
 mod material;
 mod player;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub(crate) use self::faucet::{Faucet, FaucetError};
 pub use self::stage::Stage;
 
 /// The clip that plays when no file is named. See `assets/ATTRIBUTION.md`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -14,9 +14,11 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
 use pop_erasure::{ContentKey, ContentLink};
-use pop_wire::ContentId;
+use pop_wire::{ContentId, WalletAddress};
+use serde::Deserialize;
 use tokio::net::TcpListener;
 
+use crate::demo::FaucetError;
 use crate::error::NodeError;
 use crate::fetch::{OpenedContent, Pace};
 use crate::http::{
@@ -65,6 +67,7 @@ fn own_routes(node: Node) -> Router {
         .route("/api/v1/earnings", get(earnings))
         .route("/api/v1/web", get(entries))
         .route("/api/v1/demo", get(demo))
+        .route("/api/v1/demo/wallet", post(fund_wallet))
         .with_state(node)
 }
 
@@ -94,6 +97,38 @@ async fn demo(State(node): State<Node>) -> Response {
     match node.inner.demo.borrow().clone() {
         Some(scene) => Json(scene).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// Whom a viewer of the demo wants money for. Asked as JSON, which a page of another origin can't
+/// send.
+#[derive(Deserialize)]
+struct Wallet {
+    /// 0x and 40 hex digits.
+    address: String,
+}
+
+/// Fund a browser's wallet; only in a demo, whose gateway is on loopback.
+async fn fund_wallet(State(node): State<Node>, Json(wallet): Json<Wallet>) -> Response {
+    let Some(faucet) = node.inner.faucet.borrow().clone() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let Ok(address) = wallet.address.parse::<WalletAddress>() else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    match faucet.give(address).await {
+        Ok(amount) => {
+            let amount = amount.to_string();
+            let funded = amount.trim_end_matches(" POP");
+            Json(serde_json::json!({ "funded": funded })).into_response()
+        }
+        Err(error @ FaucetError::Empty) => {
+            (StatusCode::TOO_MANY_REQUESTS, error.to_string()).into_response()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a viewer's wallet is not funded");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
     }
 }
 

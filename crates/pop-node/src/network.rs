@@ -38,6 +38,8 @@ pub(crate) struct Network {
 pub(crate) enum NetworkEvent {
     /// A peer opened a stream to be served.
     Inbound { peer: PeerId, address: Option<Multiaddr>, stream: ExchangeStream },
+    /// Another relay opened a stream.
+    InboundRelay { peer: PeerId, stream: ExchangeStream },
     /// An announcement needs a fresh signature.
     RenewalDue(Subject),
 }
@@ -59,6 +61,11 @@ pub(crate) struct Unreachable {
 
 enum Command {
     Open {
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+        reply: oneshot::Sender<Result<ExchangeStream, Unreachable>>,
+    },
+    OpenRelay {
         peer: PeerId,
         addresses: Vec<Multiaddr>,
         reply: oneshot::Sender<Result<ExchangeStream, Unreachable>>,
@@ -126,6 +133,18 @@ impl Network {
     ) -> Result<ExchangeStream, Unreachable> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Open { peer, addresses, reply }).await;
+        let gone = || Unreachable { peer, reason: "the node is shutting down".to_owned() };
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Open a stream to another relay, dialling if need be.
+    pub(crate) async fn open_relay(
+        &self,
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+    ) -> Result<ExchangeStream, Unreachable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::OpenRelay { peer, addresses, reply }).await;
         let gone = || Unreachable { peer, reason: "the node is shutting down".to_owned() };
         answer.await.map_err(|_| gone())?
     }

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use self::announcer::Announcer;
 use crate::clock::{self, Clock};
+use crate::demo::Faucet;
 use crate::directory::{self, Directory};
 use crate::disk::ColumnStore;
 use crate::error::NodeError;
@@ -27,7 +28,7 @@ use crate::serve::{Server, ServerEvent, Stream};
 use crate::settings::{Settings, SettingsError};
 use crate::stats::Stats;
 use crate::transport::Role;
-use crate::web::{self, WebListener};
+use crate::web::{Lookups, RelayDesk, WebListener, WebPlace};
 
 /// Time that a shutdown waits for what is under way.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,9 +72,11 @@ pub(crate) struct Inner {
     pub(crate) own_record: watch::Sender<Option<Verified<MasternodeRecord>>>,
     /// What the demo's page shows, if this node is in a demo.
     pub(crate) demo: watch::Sender<Option<serde_json::Value>>,
+    /// Money for browsers, if this node is in a demo.
+    pub(crate) faucet: watch::Sender<Option<Faucet>>,
     http: watch::Sender<Option<SocketAddr>>,
     /// Where browsers reach this node, if they do.
-    pub(crate) web: Option<SocketAddr>,
+    pub(crate) web: Option<WebPlace>,
 }
 
 impl Node {
@@ -122,7 +125,7 @@ impl Node {
         }
         let service = ledger.service();
         let web = match settings.web_listen.filter(|_| role == Role::Masternode) {
-            Some(address) => Some(WebListener::bind(address).await?),
+            Some(address) => Some(WebListener::bind(address, &settings.data_dir).await?),
             None => None,
         };
         let desk = service.clone();
@@ -162,17 +165,19 @@ impl Node {
             stop,
             own_record: watch::Sender::new(None),
             demo: watch::Sender::new(None),
+            faucet: watch::Sender::new(None),
             http: watch::Sender::new(None),
-            web: web.as_ref().map(WebListener::address),
+            web: web.as_ref().map(WebListener::place),
             settings,
         });
         let server = serving.as_ref().map(|(server, _)| server.clone());
         let server_events = serving.map(|(_, events)| events);
-        if let (Some(web), Some(server)) = (web, &server) {
-            web.start(&inner, server.clone(), service);
+        let relay = (role == Role::Masternode).then(|| RelayDesk::start(&inner)).transpose()?;
+        if let (Some(web), Some(server), Some(relay)) = (web, &server, &relay) {
+            web.start(&inner, server.clone(), (relay.clone(), service));
         }
         inner.meet_bootstrap_peers().await;
-        inner.spawn(run(Arc::clone(&inner), server.clone(), events, server_events));
+        inner.spawn(run(Arc::clone(&inner), (server.clone(), relay), events, server_events));
         let prices_scarcity = sells && inner.settings.scarcity_interval_s > 0;
         if let Some(server) = server.clone().filter(|_| prices_scarcity) {
             inner.spawn(scarcity::count_now_and_then(Arc::clone(&inner), server));
@@ -310,7 +315,7 @@ impl Inner {
     pub(crate) fn addresses_for_browsers(&self) -> Vec<Multiaddr> {
         let listening = self.network.listening();
         let listening = listening.borrow();
-        self.web.map(|bound| web::announced(bound, &listening)).unwrap_or_default()
+        self.web.as_ref().map(|place| place.addresses(&listening)).unwrap_or_default()
     }
 
     /// Tell the DHT whom to start with.
@@ -334,11 +339,12 @@ impl Inner {
 /// Carry what the swarm and the server report to where it belongs.
 async fn run(
     inner: Arc<Inner>,
-    server: Option<Server>,
+    (server, relay): (Option<Server>, Option<RelayDesk>),
     mut events: mpsc::Receiver<NetworkEvent>,
     server_events: Option<mpsc::Receiver<ServerEvent>>,
 ) {
     let mut announcer = Announcer::new(Arc::clone(&inner), server.clone());
+    let lookups = Arc::new(Lookups::new(Arc::clone(&inner)));
     let mut listening = inner.network.listening();
     let (_none, nothing) = mpsc::channel(1);
     let mut server_events = server_events.unwrap_or(nothing);
@@ -352,11 +358,24 @@ async fn run(
                     }
                     None => drop(stream),
                 },
+                Some(NetworkEvent::InboundRelay { peer, stream }) => match &relay {
+                    Some(relay) => relay.take_relay(peer, stream).await,
+                    None => drop(stream),
+                },
                 Some(NetworkEvent::RenewalDue(subject)) => announcer.renew(subject).await,
                 None => return,
             },
             Some(event) = server_events.recv() => match event {
                 ServerEvent::ColumnStored(content) => announcer.announce_content(content).await,
+                ServerEvent::HoldersWanted { token, from, content } => {
+                    let (lookups, server) = (Arc::clone(&lookups), server.clone());
+                    inner.spawn(async move {
+                        let result = lookups.find(from.as_ref(), content).await;
+                        if let Some(server) = server {
+                            server.found(token, result).await;
+                        }
+                    });
+                }
                 ServerEvent::Introduced(peer, record) => {
                     if inner.directory.insert_introduction(peer, record) {
                         name_masternodes(&inner, server.as_ref()).await;

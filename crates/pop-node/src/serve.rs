@@ -10,8 +10,12 @@ use std::time::Duration;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::Multiaddr;
 use pop_exchange::libp2p::ExchangeStream;
-use pop_exchange::provider::{Event, Input, Output, Provider, ProviderConfig};
+use pop_exchange::limits::BUSY_RETRY_MS;
+use pop_exchange::provider::{
+    Event, Input, Output, Provider, ProviderConfig, StoreOperation, StoreResult, Token,
+};
 use pop_exchange::{Introduction, LinkId};
+use pop_wire::message::RefusalReason;
 use pop_wire::{ContentId, MasternodeRecord, PeerId, Signed};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +45,7 @@ pub(crate) struct Server {
 #[derive(Debug)]
 enum Request {
     Serve { peer: PeerId, address: Option<Multiaddr>, stream: Stream },
+    Found(Token, StoreResult),
     Introduce(Introduction),
     Name(Vec<Signed<MasternodeRecord>>),
     Counted(BTreeMap<ContentId, u16>),
@@ -74,6 +79,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 pub(crate) enum ServerEvent {
     /// A column is new on our disk.
     ColumnStored(ContentId),
+    /// A peer wants to know who holds a content; the answer goes to [`Server::found`].
+    HoldersWanted { token: Token, from: Option<Multiaddr>, content: ContentId },
     /// A peer introduced itself as a masternode.
     Introduced(PeerId, Signed<MasternodeRecord>),
 }
@@ -134,6 +141,11 @@ impl Server {
         self.send(Request::Serve { peer, address, stream }).await;
     }
 
+    /// What came of a lookup of holders.
+    pub(crate) async fn found(&self, token: Token, result: StoreResult) {
+        self.send(Request::Found(token, result)).await;
+    }
+
     /// What to say in the hello from now on.
     pub(crate) async fn introduce(&self, introduction: Introduction) {
         self.send(Request::Introduce(introduction)).await;
@@ -156,10 +168,17 @@ impl Server {
     }
 }
 
+/// Who is served on a link.
+struct Served {
+    peer: PeerId,
+    from: Option<Multiaddr>,
+    sender: LinkSender,
+}
+
 struct Driver {
     provider: Provider,
     clock: Clock,
-    links: BTreeMap<LinkId, (PeerId, LinkSender)>,
+    links: BTreeMap<LinkId, Served>,
     next_link: u64,
     link_events: mpsc::Sender<(LinkId, LinkEvent)>,
     worker: StoreWorker,
@@ -215,12 +234,13 @@ impl Driver {
                     Stream::Libp2p(stream) => links::spawn(running, link, stream, events),
                     Stream::Web(stream) => links::spawn(running, link, stream, events),
                 };
-                self.links.insert(link, (peer, sender));
                 if let Some(till) = &mut self.till {
                     till.link_up(link, peer, money::prefix_of(address.as_ref()));
                 }
+                self.links.insert(link, Served { peer, from: address, sender });
                 self.handle(Input::LinkUp { link, peer });
             }
+            Request::Found(token, result) => self.handle(Input::Store { token, result }),
             Request::Introduce(introduction) => self.handle(Input::Introduction(introduction)),
             Request::Name(masternodes) => self.handle(Input::Masternodes(masternodes)),
             Request::Counted(live) => {
@@ -254,7 +274,7 @@ impl Driver {
     }
 
     fn forget(&mut self, link: LinkId) {
-        let Some((peer, _closing)) = self.links.remove(&link) else { return };
+        let Some(Served { peer, sender: _closing, .. }) = self.links.remove(&link) else { return };
         if let Some(till) = &mut self.till {
             till.link_down(link, peer);
         }
@@ -280,17 +300,31 @@ impl Driver {
                 Output::Send { link, message } => {
                     let payload = message.payload_bytes();
                     self.stats.served(payload);
-                    let Some((peer, sender)) = self.links.get(&link) else { continue };
+                    let Some(Served { peer, sender, .. }) = self.links.get(&link) else { continue };
                     if let Some(till) = self.till.as_mut().filter(|_| payload > 0) {
                         till.served(*peer, u64::try_from(payload).unwrap_or(u64::MAX));
                     }
                     sender.send(message);
                 }
                 Output::Close { link } => self.forget(link),
+                Output::Store {
+                    token,
+                    operation: StoreOperation::FindHolders { link, content, .. },
+                } => self.look_up(token, link, content),
                 Output::Store { token, operation } => self.worker.start_operation(token, operation),
                 Output::Event(event) => self.on_event(event).await,
                 other => tracing::warn!(?other, "unknown output"),
             }
+        }
+    }
+
+    /// Have the node look for holders, if it isn't too busy.
+    fn look_up(&mut self, token: Token, link: LinkId, content: ContentId) {
+        let from = self.links.get(&link).and_then(|served| served.from.clone());
+        if self.events.try_send(ServerEvent::HoldersWanted { token, from, content }).is_err() {
+            let result =
+                StoreResult::Refused { reason: RefusalReason::Busy, retry_after_ms: BUSY_RETRY_MS };
+            self.handle(Input::Store { token, result });
         }
     }
 

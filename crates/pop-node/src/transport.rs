@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::tcp;
-use libp2p::{Multiaddr, Swarm, SwarmBuilder, connection_limits, identify, identity, noise, ping};
+use libp2p::{
+    Multiaddr, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, identity, noise,
+    ping,
+};
 use pop_wire::{Keypair, PeerId};
 
 use crate::clock;
@@ -14,6 +17,9 @@ use crate::{ledger, muxer, tls};
 
 /// Version of POP's set of protocols, told in identify.
 const IDENTIFY_PROTOCOL: &str = "/pop/1";
+
+/// Name under which relays talk to each other (`spec/signal.md` §6.1).
+const RELAY_PROTOCOL: StreamProtocol = StreamProtocol::new("/pop/signal/1");
 
 /// Inbound connections that have not proven an identity yet.
 const PENDING_INCOMING_MAX: u32 = 128;
@@ -32,6 +38,7 @@ pub(crate) struct Behaviours {
     ping: ping::Behaviour,
     pub(crate) dht: pop_dht::Behaviour,
     pub(crate) exchange: pop_exchange::libp2p::Behaviour,
+    pub(crate) relays: pop_exchange::libp2p::Behaviour,
     pub(crate) ledger: ledger::Behaviour,
 }
 
@@ -74,6 +81,7 @@ pub(crate) fn build(
                 ping: ping::Behaviour::default(),
                 dht,
                 exchange: pop_exchange::libp2p::Behaviour::default(),
+                relays: pop_exchange::libp2p::Behaviour::speaking(RELAY_PROTOCOL),
                 ledger: ledger::behaviour(serves_ledger),
             }
         })

@@ -14,7 +14,7 @@ use libp2p::swarm::{
     SubstreamProtocol,
 };
 
-use super::{INBOUND_STREAMS_PER_CONNECTION_MAX, OpenError, OpenId, PROTOCOL};
+use super::{INBOUND_STREAMS_PER_CONNECTION_MAX, OpenError, OpenId};
 
 /// A negotiated stream: a libp2p stream that counts as open until it is dropped.
 #[derive(Debug)]
@@ -74,8 +74,9 @@ pub enum HandlerEvent {
 }
 
 /// Negotiates the streams of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Handler {
+    protocol: StreamProtocol,
     wanted: VecDeque<OpenId>,
     events: VecDeque<HandlerEvent>,
     inbound: Arc<()>,
@@ -83,6 +84,11 @@ pub struct Handler {
 }
 
 impl Handler {
+    pub(super) fn new(protocol: StreamProtocol) -> Self {
+        let (wanted, events) = (VecDeque::new(), VecDeque::new());
+        Self { protocol, wanted, events, inbound: Arc::default(), waker: None }
+    }
+
     fn push(&mut self, event: HandlerEvent) {
         self.events.push_back(event);
         self.wake();
@@ -114,7 +120,7 @@ impl ConnectionHandler for Handler {
     type OutboundOpenInfo = OpenId;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Self::InboundProtocol> {
-        SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), ())
+        SubstreamProtocol::new(ReadyUpgrade::new(self.protocol.clone()), ())
     }
 
     fn on_behaviour_event(&mut self, id: OpenId) {
@@ -162,7 +168,7 @@ impl ConnectionHandler for Handler {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
         }
         if let Some(id) = self.wanted.pop_front() {
-            let protocol = SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), id);
+            let protocol = SubstreamProtocol::new(ReadyUpgrade::new(self.protocol.clone()), id);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
         }
         self.waker = Some(cx.waker().clone());

@@ -34,6 +34,8 @@ const REDEMPTION_PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(super) struct Bank {
     pub(super) viewer: Keypair,
+    /// Of the ledger, who mints; it is the first masternode, too.
+    pub(super) operator: Keypair,
     vault: VaultId,
     collateral: Amount,
     masternodes: Vec<PeerId>,
@@ -67,7 +69,8 @@ impl Bank {
         tasks.wait().await;
         done?;
         let masternodes = keys.iter().map(Keypair::peer_id).collect();
-        Ok(Self { viewer, vault: vault_id(&domain, owner, 0), collateral, masternodes })
+        let operator = operator.clone();
+        Ok(Self { viewer, operator, vault: vault_id(&domain, owner, 0), collateral, masternodes })
     }
 
     /// Wait until everybody has been paid, hand in what the dead can't, and add it all up.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::bank::Bank;
 use super::cluster::{self, Masternode};
+use super::faucet::Faucet;
 use super::lineup::{start_client, start_masternodes, watch_served};
 use super::material::{digest, random_below, random_range, read_range, readable_length};
 use super::player::{self, Film, Playback, Position, milliseconds};
@@ -68,6 +69,9 @@ impl Stage {
         let masternodes =
             start_masternodes(directory.path(), options.nodes, quota_bytes, &mut started).await?;
         let client = start_client(directory.path(), &options, (&masternodes, &bank.viewer)).await?;
+        if let Some(ledger) = client.ledger() {
+            client.inner.faucet.send_replace(Some(Faucet::new(ledger, bank.operator.clone())));
+        }
         let board = Board::new(client.inner.demo.clone());
         let report = DemoReport { nodes: options.nodes, bytes, ..DemoReport::default() };
         let mut stage = Self {

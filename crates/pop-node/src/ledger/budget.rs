@@ -13,11 +13,20 @@ const PEERS_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Budgets<K> {
     spent: BTreeMap<K, Spent>,
+    burst: u64,
+    units_per_s: u64,
 }
 
 impl<K> Default for Budgets<K> {
     fn default() -> Self {
-        Self { spent: BTreeMap::new() }
+        Self::new(LEDGER_PEER_BURST, LEDGER_PEER_UNITS_PER_S)
+    }
+}
+
+impl<K> Budgets<K> {
+    /// So many units at once, and so many that come back a second.
+    pub(crate) fn new(burst: u64, units_per_s: u64) -> Self {
+        Self { spent: BTreeMap::new(), burst, units_per_s }
     }
 }
 
@@ -28,8 +37,8 @@ struct Spent {
 }
 
 impl Spent {
-    fn now(self, now: Instant) -> u64 {
-        let regained = now.since_ms(self.at).saturating_mul(LEDGER_PEER_UNITS_PER_S) / 1000;
+    fn now(self, now: Instant, units_per_s: u64) -> u64 {
+        let regained = now.since_ms(self.at).saturating_mul(units_per_s) / 1000;
         self.units.saturating_sub(regained)
     }
 }
@@ -37,13 +46,14 @@ impl Spent {
 impl<K: Ord + Copy> Budgets<K> {
     /// Whether `peer` may ask a request of so many bytes now. It is charged if it may.
     pub(crate) fn take(&mut self, now: Instant, peer: K, request_bytes: usize) -> bool {
-        let spent = self.spent.get(&peer).map_or(0, |spent| spent.now(now));
+        let rate = self.units_per_s;
+        let spent = self.spent.get(&peer).map_or(0, |spent| spent.now(now, rate));
         // spec/incentive.md §12.14: a peer whose budget is used up MUST get "busy".
-        if spent >= LEDGER_PEER_BURST {
+        if spent >= self.burst {
             return false;
         }
         if self.spent.len() >= PEERS_MAX && !self.spent.contains_key(&peer) {
-            self.spent.retain(|_, spent| spent.now(now) > 0);
+            self.spent.retain(|_, spent| spent.now(now, rate) > 0);
             if self.spent.len() >= PEERS_MAX {
                 return false;
             }

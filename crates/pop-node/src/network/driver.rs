@@ -28,6 +28,7 @@ pub(super) struct Driver {
     /// Where connected peers are.
     remote: BTreeMap<libp2p::PeerId, Multiaddr>,
     openings: BTreeMap<OpenId, StreamReply>,
+    relay_openings: BTreeMap<OpenId, StreamReply>,
     lookups: BTreeMap<LookupId, mpsc::Sender<Finding>>,
     ledger: LedgerDesk,
 }
@@ -41,8 +42,8 @@ impl Driver {
     ) -> Self {
         let (openings, lookups) = (BTreeMap::new(), BTreeMap::new());
         let ledger = LedgerDesk::new(ledger);
-        let remote = BTreeMap::new();
-        Self { swarm, events, listening, remote, openings, lookups, ledger }
+        let (remote, relay_openings) = (BTreeMap::new(), BTreeMap::new());
+        Self { swarm, events, listening, remote, openings, relay_openings, lookups, ledger }
     }
 
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -73,11 +74,15 @@ impl Driver {
     }
 
     fn on_command(&mut self, command: Command) {
-        let Behaviours { dht, exchange, ledger, .. } = self.swarm.behaviour_mut();
+        let Behaviours { dht, exchange, relays, ledger, .. } = self.swarm.behaviour_mut();
         match command {
             Command::Open { peer, addresses, reply } => {
                 let opening = exchange.open(to_libp2p(&peer), addresses);
                 self.openings.insert(opening, reply);
+            }
+            Command::OpenRelay { peer, addresses, reply } => {
+                let opening = relays.open(to_libp2p(&peer), addresses);
+                self.relay_openings.insert(opening, reply);
             }
             Command::AddPeer { peer, address } => {
                 if let Err(refusal) = dht.add_peer(to_libp2p(&peer), address) {
@@ -107,6 +112,7 @@ impl Driver {
     fn on_event(&mut self, event: SwarmEvent<BehavioursEvent>) {
         match event {
             SwarmEvent::Behaviour(BehavioursEvent::Exchange(event)) => self.on_exchange(event),
+            SwarmEvent::Behaviour(BehavioursEvent::Relays(event)) => self.on_relay(event),
             SwarmEvent::Behaviour(BehavioursEvent::Dht(event)) => self.on_dht(event),
             SwarmEvent::Behaviour(BehavioursEvent::Ledger(event)) => {
                 self.ledger.on_event(&mut self.swarm.behaviour_mut().ledger, event);
@@ -139,19 +145,21 @@ impl Driver {
                     tracing::warn!(%peer, "too busy to take a stream");
                 }
             }
-            Event::Opened { id, stream, .. } => {
-                if let Some(reply) = self.openings.remove(&id) {
-                    let _asker_gone = reply.send(Ok(stream));
+            event => opened(event, &mut self.openings),
+        }
+    }
+
+    fn on_relay(&mut self, event: pop_exchange::libp2p::Event) {
+        use pop_exchange::libp2p::Event;
+        match event {
+            Event::Inbound { peer, stream } => {
+                let Some(peer) = from_libp2p(&peer) else { return };
+                let inbound = NetworkEvent::InboundRelay { peer, stream };
+                if self.events.try_send(inbound).is_err() {
+                    tracing::debug!(%peer, "too busy to take a relay's stream");
                 }
             }
-            Event::OpenFailed { id, peer, error } => {
-                let (Some(reply), Some(peer)) = (self.openings.remove(&id), from_libp2p(&peer))
-                else {
-                    return;
-                };
-                let _asker_gone = reply.send(Err(Unreachable { peer, reason: error.to_string() }));
-            }
-            other => tracing::debug!(?other, "exchange"),
+            event => opened(event, &mut self.relay_openings),
         }
     }
 
@@ -185,5 +193,24 @@ impl Driver {
                 tracing::debug!(%peer_id, %refusal, "not in the routing table");
             }
         }
+    }
+}
+
+/// Tell whoever waits for a stream what came of it.
+fn opened(event: pop_exchange::libp2p::Event, openings: &mut BTreeMap<OpenId, StreamReply>) {
+    use pop_exchange::libp2p::Event;
+    match event {
+        Event::Opened { id, stream, .. } => {
+            if let Some(reply) = openings.remove(&id) {
+                let _asker_gone = reply.send(Ok(stream));
+            }
+        }
+        Event::OpenFailed { id, peer, error } => {
+            let (Some(reply), Some(peer)) = (openings.remove(&id), from_libp2p(&peer)) else {
+                return;
+            };
+            let _asker_gone = reply.send(Err(Unreachable { peer, reason: error.to_string() }));
+        }
+        other => tracing::debug!(?other, "streams"),
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use libp2p::Multiaddr;
 use pop_dht::Subject;
 use pop_exchange::Introduction;
+use pop_signal::SealKeypair;
 use pop_wire::limits::ADDRESSES_MAX;
 use pop_wire::{ContentId, MasternodeRecord, ProviderRecord, UnixTime, Verified};
 
@@ -83,7 +84,7 @@ impl Announcer {
         let record = MasternodeRecord {
             peer,
             addresses: self.addresses(),
-            seal_key: None,
+            seal_key: Some(SealKeypair::of_identity(&self.inner.keypair).public().0),
             collateral: Bytes::new(),
             operator: self.inner.settings.operator.unwrap_or_else(|| peer.wallet_address()),
             capacity_bytes: self.inner.store.as_ref().map_or(0, free),

@@ -7,7 +7,11 @@ use libp2p::multiaddr::Protocol;
 
 /// The addresses to announce for an endpoint that is bound to `bound`: its own, or those under
 /// which the node listens for peers if it is bound to every address of the machine.
-pub(crate) fn announced(bound: SocketAddr, listening: &[Multiaddr]) -> Vec<Multiaddr> {
+pub(super) fn announced(
+    bound: SocketAddr,
+    certhash: &Protocol<'static>,
+    listening: &[Multiaddr],
+) -> Vec<Multiaddr> {
     let mut addresses = Vec::new();
     if !bound.ip().is_unspecified() {
         addresses.push(bound.ip());
@@ -20,7 +24,8 @@ pub(crate) fn announced(bound: SocketAddr, listening: &[Multiaddr]) -> Vec<Multi
             }
         }
     }
-    addresses.into_iter().map(|ip| socket(ip, bound.port())).collect()
+    let both = |ip| [socket(ip, bound.port()), rtc(ip, bound.port(), certhash)];
+    addresses.into_iter().flat_map(both).collect()
 }
 
 /// Whether only browsers' transports reach an address: no peer over libp2p need try it.
@@ -43,13 +48,20 @@ fn socket(ip: IpAddr, port: u16) -> Multiaddr {
     Multiaddr::from(ip).with(Protocol::Tcp(port)).with(Protocol::Ws("/".into()))
 }
 
+fn rtc(ip: IpAddr, port: u16, certhash: &Protocol<'static>) -> Multiaddr {
+    let endpoint = Multiaddr::from(ip).with(Protocol::Udp(port)).with(Protocol::WebRTCDirect);
+    endpoint.with(certhash.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn announced_for(bound: &str, listening: &[&str]) -> Vec<String> {
         let listening: Vec<Multiaddr> = listening.iter().map(|it| it.parse().unwrap()).collect();
-        announced(bound.parse().unwrap(), &listening).iter().map(ToString::to_string).collect()
+        let hash = libp2p::multihash::Multihash::wrap(0x12, &[7; 32]).unwrap();
+        let all = announced(bound.parse().unwrap(), &Protocol::Certhash(hash), &listening);
+        all.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -61,10 +73,13 @@ mod tests {
             "/ip6/2001:db8::1/tcp/4700",
         ];
         let all = announced_for("0.0.0.0:4782", &listening);
-        assert_eq!(all, ["/ip4/127.0.0.1/tcp/4782/ws", "/ip4/192.0.2.1/tcp/4782/ws"]);
-        assert_eq!(announced_for("[::]:1", &listening)[2], "/ip6/2001:db8::1/tcp/1/ws");
-        let one = announced_for("192.0.2.9:80", &listening);
-        assert_eq!(one, ["/ip4/192.0.2.9/tcp/80/ws"]);
+        assert_eq!(all.len(), 4);
+        assert_eq!(all[0], "/ip4/127.0.0.1/tcp/4782/ws");
+        assert_eq!(all[2], "/ip4/192.0.2.1/tcp/4782/ws");
+        let rtc = "/ip4/192.0.2.1/udp/4782/webrtc-direct/certhash/uEiAHBwcH";
+        assert!(all[3].starts_with(rtc), "{all:?}");
+        assert_eq!(announced_for("[::]:1", &listening)[4], "/ip6/2001:db8::1/tcp/1/ws");
+        assert_eq!(announced_for("192.0.2.9:80", &listening)[0], "/ip4/192.0.2.9/tcp/80/ws");
         assert!(announced_for("0.0.0.0:4782", &[]).is_empty());
     }
 

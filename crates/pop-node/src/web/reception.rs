@@ -9,6 +9,7 @@ use libp2p::multiaddr::Protocol;
 use pop_wire::{Keypair, PeerId};
 
 use super::ledger::LedgerCounter;
+use super::relay::RelayDesk;
 use crate::clock::Clock;
 use crate::ledger::LedgerService;
 use crate::serve::{Server, Stream};
@@ -18,6 +19,8 @@ use crate::serve::{Server, Stream};
 pub(super) enum Service {
     /// Messages of `spec/exchange.md`; the peer asks.
     Exchange,
+    /// Frames of `spec/signal.md` §6; the peer is a client of our relay.
+    Signal,
     /// Requests of `spec/incentive.md` §12.
     Ledger,
 }
@@ -27,6 +30,7 @@ impl Service {
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Exchange => "/pop/exchange/1",
+            Self::Signal => "/pop/signal/1",
             Self::Ledger => "/pop/ledger/1",
         }
     }
@@ -45,21 +49,26 @@ pub(super) struct Reception {
     pub(super) keypair: Arc<Keypair>,
     pub(super) clock: Clock,
     server: Server,
+    relay: RelayDesk,
     /// None on a node that doesn't serve the ledger.
     ledger: Option<Arc<LedgerCounter>>,
 }
 
 impl Reception {
-    pub(super) fn new(keypair: &Keypair, server: Server, ledger: Option<LedgerService>) -> Self {
+    pub(super) fn new(
+        keypair: &Keypair,
+        server: Server,
+        (relay, ledger): (RelayDesk, Option<LedgerService>),
+    ) -> Self {
         let (keypair, clock) = (Arc::new(keypair.clone()), Clock::start());
         let ledger = ledger.map(|service| Arc::new(LedgerCounter::new(service, clock)));
-        Self { keypair, clock, server, ledger }
+        Self { keypair, clock, server, relay, ledger }
     }
 
     /// What may be asked for.
     pub(super) fn services(&self) -> Vec<Service> {
         let ledger = self.ledger.is_some().then_some(Service::Ledger);
-        [Service::Exchange].into_iter().chain(ledger).collect()
+        [Service::Exchange, Service::Signal].into_iter().chain(ledger).collect()
     }
 
     /// Have `guest` served on `stream`: until the link's end, or until somebody else has it.
@@ -75,6 +84,7 @@ impl Reception {
                 let from = (peer, Some(address_of(remote)));
                 self.server.serve(from, Stream::Web(Box::new(stream))).await;
             }
+            (Service::Signal, _) => self.relay.take_client(remote.ip(), stream).await,
             (Service::Ledger, Some(ledger)) => ledger.serve(peer, remote.ip(), &mut stream).await,
             (Service::Ledger, None) => {}
         }

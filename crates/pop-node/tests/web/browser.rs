@@ -112,18 +112,23 @@ pub(crate) async fn proof(
         Handshake::new_dialer(keypair, Some(expected), nonce, binding, now);
     pipe.write_all(&first).await.unwrap();
     pipe.flush().await.unwrap();
+    let body = frame(pipe).await;
+    let step = handshake.receive(now, &body).unwrap();
+    assert_eq!(step.done.unwrap().peer, expected);
+    step.send.unwrap().to_vec()
+}
+
+/// The body of the next frame, and not a byte more.
+pub(crate) async fn frame(pipe: &mut Pipe) -> Bytes {
     let mut splitter = FrameSplitter::new();
-    let body = loop {
+    loop {
         if let Some(body) = splitter.next_frame().unwrap() {
-            break body;
+            return body;
         }
         let mut byte = [0];
         tokio::time::timeout(HANG, pipe.read_exact(&mut byte)).await.unwrap().unwrap();
         splitter.push(&byte);
-    };
-    let step = handshake.receive(now, &body).unwrap();
-    assert_eq!(step.done.unwrap().peer, expected);
-    step.send.unwrap().to_vec()
+    }
 }
 
 /// An exchange link.

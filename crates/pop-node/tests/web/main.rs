@@ -6,4 +6,6 @@ mod entries;
 mod ledger;
 mod network;
 mod refusals;
+mod relay;
+mod rtc;
 mod shards;

@@ -262,10 +262,10 @@ impl Engine {
         }
         let is_hopeful = self.directory.is_hopeful();
         // As long as others may turn up, they are left something to give.
-        let is_alone = self.swarm.is_alone();
+        let may_meet = self.swarm.may_meet();
         let each = |hub: &mut Hub, film: &mut Film| {
             film.tick(hub, is_hopeful)?;
-            film.settle(hub, is_alone)
+            film.settle(hub, may_meet)
         };
         let ids: Vec<FilmId> = self.films.keys().copied().collect();
         for id in ids {

@@ -62,6 +62,8 @@ struct Playing {
     segments: Vec<(SegmentIndex, Vec<VerifiedShard>, Origin)>,
     /// Since when it can be read.
     since: Instant,
+    /// Viewers that said what they have.
+    announced: BTreeSet<LinkId>,
     /// Last time that everything was settled.
     settled_at: Instant,
     /// When to fetch on as if there were no other viewers.

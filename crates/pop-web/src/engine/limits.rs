@@ -116,7 +116,7 @@ pub const AHEAD_MS: u64 = 60_000;
 pub const AHEAD_ALONE_MS: u64 = 6_000;
 
 /// Time after the opening of a film in which other viewers may turn up, in milliseconds.
-pub const ALONE_MS: u64 = 6_000;
+pub const ALONE_MS: u64 = 12_000;
 
 /// Playing time before which masternodes are preferred, in milliseconds.
 pub const URGENT_WINDOW_MS: u64 = 4_000;

@@ -78,9 +78,9 @@ impl Swarm {
         gone.into_iter().flat_map(|rtc| self.part(hub, rtc, true)).collect()
     }
 
-    /// Whether nobody else was found so far, and may be yet.
-    pub(super) fn is_alone(&self) -> bool {
-        !self.attended.is_empty() && self.viewers() == 0
+    /// Whether other viewers may turn up.
+    pub(super) fn may_meet(&self) -> bool {
+        !self.attended.is_empty()
     }
 
     /// Other viewers that are linked to.

@@ -173,6 +173,15 @@ impl World {
     /// A browser is gone without a word; the others' connections notice after a while.
     pub(crate) fn leave(&mut self, viewer: usize) {
         self.viewers[viewer].is_gone = true;
+        // Its sockets close with the tab; peer connections only fall silent.
+        for number in 0..self.connections.len() {
+            let Connection { ends, is_up, .. } = self.connections[number];
+            if let (End::Viewer(from, _), End::Node(_), true) = (ends[0], ends[1], is_up)
+                && from == viewer
+            {
+                self.hang_up(number, 0);
+            }
+        }
         for number in 0..self.rtcs.len() {
             if self.rtcs[number].viewer == viewer
                 && let Some(remote) = self.rtcs[number].remote

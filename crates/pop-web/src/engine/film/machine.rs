@@ -11,8 +11,8 @@ use crate::engine::{CacheKey, EngineError, Event};
 
 impl Film {
     /// Carry out what the machine asks for, until it asks for nothing more.
-    pub(in crate::engine) fn settle(&mut self, hub: &mut Hub, is_alone: bool) -> Outcome {
-        self.aim(hub, is_alone);
+    pub(in crate::engine) fn settle(&mut self, hub: &mut Hub, may_meet: bool) -> Outcome {
+        self.aim(hub, may_meet);
         loop {
             let Some(playing) = &mut self.playing else { return Ok(()) };
             if let Some(output) = playing.fetcher.poll() {
@@ -23,7 +23,7 @@ impl Film {
                 break;
             }
             self.decode(hub)?;
-            self.aim(hub, is_alone);
+            self.aim(hub, may_meet);
         }
         self.deliver(hub);
         Ok(())
@@ -61,6 +61,13 @@ impl Film {
                     let prefix = self.sources.prefix(&peer);
                     hub.news.push(News::SourceUp { link, peer, prefix, demand });
                 }
+            }
+            fetcher::Event::Available { link, segments, .. } => {
+                let Some(playing) = &mut self.playing else { return };
+                match segments {
+                    0 => playing.announced.remove(&link),
+                    _ => playing.announced.insert(link),
+                };
             }
             fetcher::Event::Payment { link, peer, body } => {
                 hub.news.push(News::SourceSays { link, peer, body });

@@ -95,6 +95,7 @@ impl Film {
             segments: Vec::new(),
             awaited: BTreeSet::new(),
             since: hub.now,
+            announced: BTreeSet::new(),
             settled_at: hub.now,
             alone_until: None,
             from_cache_bytes: 0,

@@ -63,6 +63,9 @@ impl Film {
             .and_then(|playing| playing.fetcher.sources().find(|report| report.link == link));
         let received = report.map_or(0, |report| report.received_bytes);
         self.sources.down(hub, link, received);
+        if let Some(playing) = &mut self.playing {
+            playing.announced.remove(&link);
+        }
         hub.news.push(News::LinkDown { link });
         self.tell(hub, fetcher::Input::LinkDown { link });
     }

@@ -87,12 +87,14 @@ struct Lead {
 impl Film {
     /// Tell the fetching machine what is wanted now.
     ///
-    /// `is_alone`: no other viewer was found yet. In the first seconds little is fetched then, so
-    /// that those who turn up have something to give.
-    pub(super) fn aim(&mut self, hub: &mut Hub, is_alone: bool) {
+    /// `may_meet`: other viewers may turn up. In the first seconds little is fetched then, so that
+    /// they have something to give.
+    pub(super) fn aim(&mut self, hub: &mut Hub, may_meet: bool) {
         let Some(playing) = &mut self.playing else { return };
         playing.settled_at = hub.now;
         let until = playing.since.after_ms(ALONE_MS);
+        // A viewer that has not said what it has is none to ask.
+        let is_alone = may_meet && playing.announced.is_empty();
         playing.alone_until = Some(until).filter(|until| is_alone && hub.now < *until);
         let leads = self.leads(hub);
         let Some(playing) = &mut self.playing else { return };

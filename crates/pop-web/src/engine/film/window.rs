@@ -152,7 +152,9 @@ impl Film {
         // Between two requests of a player, and while it reads in small ranges, playback leads.
         if let Some(position) = self.pace.position_bytes().filter(|_| self.pace.is_running()) {
             let first = (position / segment_bytes).min(count);
-            let segments = first..count.min(first.saturating_add(ahead));
+            let horizon = (position.saturating_add(ahead_bytes) / segment_bytes).saturating_add(1);
+            let end = count.min(first.saturating_add(ahead)).min(horizon).max(first);
+            let segments = first..end;
             leads.push(Lead { segments, from_byte: position, started: None });
         }
         leads
@@ -167,7 +169,10 @@ impl Playing {
             self.plain.has(*segment) || cache.has(&CacheKey { content, segment: *segment })
         };
         let first = range.clone().find(|segment| !is_here(segment))?;
-        let end = (first..range.end).find(is_here);
+        // What came inside of what is being fetched is known there: only what was here before ends
+        // it, or everything behind would be dropped and asked for again.
+        let is_news = |segment: &u64| is_here(segment) && !self.told.0.contains(segment);
+        let end = (first..range.end).find(is_news);
         Some(first..end.unwrap_or(range.end))
     }
 

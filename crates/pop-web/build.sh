@@ -14,11 +14,14 @@ export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$target
 # The program that writes the JavaScript around the wasm runs here, not in a browser.
 cargo build --quiet --locked --manifest-path "$here/bundle/Cargo.toml" --target-dir "$target/bundle"
 
+smaller=()
 build=(cargo build --locked --profile web --target "$triple" -p pop-web --lib)
 if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$triple/lib" ]; then
     export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
     export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=${WASM_LD:-/usr/bin/wasm-ld-22}
     build+=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size)
+    # A panic ends the worker either way; without words for it the wasm is smaller.
+    smaller=(-Zunstable-options -Cpanic=immediate-abort -Zfmt-debug=none -Zlocation-detail=none)
 fi
 compiler=$("${RUSTC:-rustc}" --version)
 sysroot=$("${RUSTC:-rustc}" --print sysroot)
@@ -27,6 +30,7 @@ sysroot=$("${RUSTC:-rustc}" --print sysroot)
 # in the result.
 flags=(-Ctarget-feature=+simd128 "--remap-path-prefix=$root=/pop"
     "--remap-path-prefix=$sysroot/lib/rustlib/src/rust=/rust")
+flags+=("${smaller[@]}")
 for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
     flags+=("--remap-path-prefix=$registry=/registry/")
 done

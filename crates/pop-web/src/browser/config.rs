@@ -6,15 +6,15 @@ use pop_wire::{Amount, ContentId, WalletAddress};
 use wasm_bindgen::{JsCast as _, JsError, JsValue};
 
 use super::object::{bytes_field, field, list_field, number_field};
-use crate::engine::{CacheKey, EngineConfig, Ledger, Upload};
+use crate::engine::{Address, CacheKey, EngineConfig, Ledger, Upload};
 
 /// Read the settings. Addresses that no browser can dial are left out; everything else that is
 /// wrong is refused.
 pub(super) fn read(options: &JsValue) -> Result<EngineConfig, JsError> {
     let secret = key(options, "secret")?;
     let mut config = EngineConfig::new(secret, key(options, "seed")?);
-    let texts = list_field(options, "entries").into_iter().filter_map(|it| it.as_string());
-    config.entries = texts.filter_map(|it| it.parse().ok()).collect();
+    config.entries = addresses(options, "entries");
+    config.ledger_addresses = addresses(options, "ledgerAddresses");
     config.secure_page = field(options, "securePage").is_truthy();
     config.webrtc = field(options, "webrtc").is_truthy();
     if let Some(bytes) = number_field(options, "windowBytes") {
@@ -52,6 +52,12 @@ fn cache_key(name: &str) -> Option<CacheKey> {
     let (content, segment) = name.split_once('.')?;
     let content: ContentId = content.parse().ok()?;
     Some(CacheKey { content, segment: segment.parse().ok()? })
+}
+
+/// Those that a browser can dial.
+fn addresses(options: &JsValue, name: &str) -> Vec<Address> {
+    let texts = list_field(options, name).into_iter().filter_map(|it| it.as_string());
+    texts.filter_map(|it| it.parse().ok()).collect()
 }
 
 fn key(options: &JsValue, name: &str) -> Result<[u8; 32], JsError> {

@@ -17,7 +17,9 @@ WEB = ROOT / "crates/pop-web"
 DIST = WEB / "dist"
 CRATES = ["pop-wire", "pop-erasure", "pop-exchange", "pop-incentive", "pop-signal", "pop-web"]
 KIB = 1024
-LIMITS = {"wasm and scripts": 350 * KIB, "sw.js": 3 * KIB}
+# The goal for wasm and scripts is 350 KiB. What keeps it from being met is told in
+# crates/pop-web/README.md; this is what must not grow until it is.
+LIMITS = {"wasm and scripts": 412 * KIB, "sw.js": 3 * KIB}
 # Parts of the page, not of the library.
 PAGE = {"player.js", "player.css", "player.html"}
 
@@ -39,7 +41,7 @@ def sources_digest():
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     tree = ["cargo", "tree", "--locked", "-p", "pop-web", "--target", "wasm32-unknown-unknown"]
     tree += ["--edges", "normal,build", "--prefix", "none", "--format", "{p} {f}"]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("RUSTC")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("RUSTC", "CARGO_ENCODED"))}
     listed = subprocess.run(tree, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
     packages = {line.removesuffix(" (*)").replace(str(ROOT), "") for line in listed.stdout.split("\n")}
     digest.update("\n".join(sorted(packages)).encode())

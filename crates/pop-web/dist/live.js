@@ -16,15 +16,15 @@ export class Live {
   /** Before a connection is described. Offering, one line for each kind says what is sent and what
    * is asked for; answering, what was asked for is sent, and what wasn't asked for is refused. */
   prepare(connection, offers) {
-    connection.addEventListener('track', ({ track, streams }) => {
-      if (this.takes) this.onTrack({ track, stream: streams[0] ?? new MediaStream([track]), verified: false });
-    });
+    connection.addEventListener('track', ({ track }) => this.#take(track));
     if (offers) {
       // Most viewers want neither, and their descriptions are short.
       for (const kind of this.sends || this.takes ? KINDS : []) connection.addTransceiver(kind, { direction: this.#direction(this.sends, this.takes) });
     } else {
       for (const transceiver of connection.getTransceivers()) {
         transceiver.direction = this.#direction(this.sends, this.takes);
+        // What was offered was told of before anybody could listen.
+        this.#take(transceiver.receiver.track);
       }
     }
     if (!this.sends) return;
@@ -49,6 +49,14 @@ export class Live {
     stream.addEventListener('addtrack', take);
     take();
     return true;
+  }
+
+  /** Nothing is told of a track before anything comes over it. */
+  #take(track) {
+    if (!this.takes) return;
+    const tell = () => this.onTrack({ track, stream: new MediaStream([track]), verified: false });
+    if (track.muted) track.addEventListener('unmute', tell, { once: true });
+    else tell();
   }
 
   #direction(sends, takes) {

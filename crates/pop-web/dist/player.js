@@ -80,7 +80,13 @@ async function load() {
     byId('another').href = location.href;
     const path = `${location.origin}/content/${named}?k=${link.split('?k=')[1]}`;
     byId('other-players').textContent = ['mpv', 'vlc', 'curl -O'].map((it) => `${it} '${path}'`).join('\n');
-    const opening = Pop.open(link, { restream: byId('restream').checked, restreamLimits: limits() });
+    const asked = new URLSearchParams(location.search);
+    const opening = Pop.open(link, {
+      price: asked.get('price') ?? undefined,
+      priceMax: asked.get('price_max') ?? undefined,
+      restream: byId('restream').checked,
+      restreamLimits: limits(),
+    });
     film = await opening;
     globalThis.film = film;
     follow(film);
@@ -97,7 +103,12 @@ function follow(opened) {
   const on = (type, act) => opened.addEventListener(type, ({ detail }) => act(detail));
   on('problem', tellProblem);
   on('stats', draw);
-  on('sourceUp', ({ peer, kind }) => logOf(`Linked to ${kind}s`, peer));
+  on('wallet', ({ balance, vault }) => {
+    figure('balance', tokens(Number.parseFloat(balance) + Number.parseFloat(vault)), 'POP');
+    byId('balance').parentElement.hidden = false;
+  });
+  opened.pop.lookAtWallet();
+  on('sourceUp', ({ peer, kind }) => kind === 'masternode' && logOf(`Linked to ${kind}s`, peer));
   on('sourceDown', ({ peer, kind }) => {
     logOf(`Lost ${kind}s`, peer);
     moments.push({ at: performance.now(), kind: 'lost' });
@@ -342,7 +353,7 @@ function drawGraph(sources) {
   byId('graph').replaceChildren(...links, svg('circle', { class: 'you', cx: 200, cy: 150, r: 22 }),
     svg('text', { x: 200, y: 154 }, 'you'), ...nodes);
   const more = sources.length - drawn.length;
-  byId('graph-words').textContent = `${count.masternode} masternodes (round), ${count.viewer} viewers (square)`
+  byId('graph-words').textContent = `${count.masternode} ${count.masternode === 1 ? 'masternode' : 'masternodes'} (round), ${count.viewer} ${count.viewer === 1 ? 'viewer' : 'viewers'} (square)`
     + `${count.gone ? `, ${count.gone} gone (✕)` : ''}${more > 0 ? `, ${more} more` : ''}`;
 }
 

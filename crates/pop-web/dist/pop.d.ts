@@ -96,9 +96,14 @@ export interface PopOptions {
   scope?: string;
   /** `media-source` keeps the service worker out of playing. */
   delivery?: 'media-source';
-  /** POP per megabit and 100 kbit/s tier, a decimal number; `0` if left out. */
+  /** Paid at most: POP per megabit and 100 kbit/s tier, a decimal number; as the page's server says
+   * if left out. */
   priceMax?: string | number;
+  /** Asked of other viewers; `0` if left out. */
   price?: string | number;
+  /** Who answers for the ledger, as multiaddrs; as the page's server says if left out. */
+  ledgerAddresses?: string[];
+  /** Which ledger it is, if the page knows; else it is asked. */
   ledger?: { chainId: number; contract: string } | null;
   cacheBytesMax?: number;
   windowBytes?: number;

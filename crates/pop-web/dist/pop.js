@@ -104,8 +104,9 @@ export class Pop extends EventTarget {
       type: 'start',
       wasm: here('./pop_web_bg.wasm'),
       entries: entries.entries,
-      ledger: options.ledger ?? entries.ledger ?? null,
-      priceMax: String(options.priceMax ?? 0),
+      ledger: options.ledger ?? null,
+      ledgerAddresses: options.ledgerAddresses ?? entries.ledger ?? [],
+      priceMax: String(options.priceMax ?? entries.price_max ?? 0),
       price: String(options.price ?? 0),
       securePage: location.protocol === 'https:',
       webrtc,
@@ -129,8 +130,7 @@ export class Pop extends EventTarget {
     try {
       const answer = await fetch(options.directory ?? '/api/v1/web', { signal: options.signal });
       if (!answer.ok) throw new Error(String(answer.status));
-      const found = await answer.json();
-      return { entries: found.entries, ledger: found.ledger_domain ?? null };
+      return await answer.json();
     } catch (error) {
       if (error?.name === 'AbortError') throw error;
       throw problem('no_entry', String(error?.message ?? error));

@@ -583,17 +583,17 @@ function __wbg_get_imports() {
             return ret;
         },
         __wbindgen_cast_0000000000000001: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { dtor_idx: 9, function: Function { arguments: [NamedExternref("RTCPeerConnectionIceEvent")], shim_idx: 16, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            // Cast intrinsic for `Closure(Closure { dtor_idx: 9, function: Function { arguments: [NamedExternref("RTCPeerConnectionIceEvent")], shim_idx: 15, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
             const ret = makeMutClosure(arg0, arg1, wasm.wasm_bindgen_750665f9723a7228___closure__destroy___dyn_core_7671f4d5bb42fac5___ops__function__FnMut__web_sys_653f2374e56b5a51___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent____Output_______, wasm_bindgen_750665f9723a7228___convert__closures_____invoke___web_sys_653f2374e56b5a51___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent_____);
             return ret;
         },
         __wbindgen_cast_0000000000000002: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { dtor_idx: 9, function: Function { arguments: [], shim_idx: 17, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            // Cast intrinsic for `Closure(Closure { dtor_idx: 9, function: Function { arguments: [], shim_idx: 16, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
             const ret = makeMutClosure(arg0, arg1, wasm.wasm_bindgen_750665f9723a7228___closure__destroy___dyn_core_7671f4d5bb42fac5___ops__function__FnMut__web_sys_653f2374e56b5a51___features__gen_RtcPeerConnectionIceEvent__RtcPeerConnectionIceEvent____Output_______, wasm_bindgen_750665f9723a7228___convert__closures_____invoke______);
             return ret;
         },
         __wbindgen_cast_0000000000000003: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { dtor_idx: 97, function: Function { arguments: [Externref], shim_idx: 98, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            // Cast intrinsic for `Closure(Closure { dtor_idx: 99, function: Function { arguments: [Externref], shim_idx: 100, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
             const ret = makeMutClosure(arg0, arg1, wasm.wasm_bindgen_750665f9723a7228___closure__destroy___dyn_core_7671f4d5bb42fac5___ops__function__FnMut__wasm_bindgen_750665f9723a7228___JsValue____Output_______, wasm_bindgen_750665f9723a7228___convert__closures_____invoke___wasm_bindgen_750665f9723a7228___JsValue_____);
             return ret;
         },

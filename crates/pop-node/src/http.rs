@@ -3,7 +3,9 @@
 //! | route | answer |
 //! |---|---|
 //! | `GET, HEAD /content/{id}?k=<key>` | the plaintext, with full range semantics; `filename=` names it, `download=1` saves it |
-//! | `GET /play/{id}#k=<key>` | a page that plays it; the key stays in the browser |
+//! | `GET /play/{id}#k=<key>` | the player: fetches, checks and decrypts in the browser, where the key stays |
+//! | `GET /watch/{id}#k=<key>` | a plain page over `/content/{id}` |
+//! | `GET /web/{file}` | what the player is made of |
 //! | `GET /api/v1/web` | where browsers begin: masternodes, the ledger, a price |
 //! | `GET /` | this list, as JSON or as a page |
 //! | `GET /healthz` | 200 while the process answers |
@@ -20,6 +22,7 @@
 mod content;
 mod host;
 mod page;
+mod player;
 mod problem;
 mod range;
 mod serve;
@@ -70,8 +73,10 @@ pub fn router(gateway: Gateway, more: Router) -> Router {
         .allow_headers([RANGE, IF_RANGE, IF_NONE_MATCH])
         .expose_headers([ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG]);
     Router::new()
-        .route("/content/{id}", get(content::serve_content).layer(readable_anywhere))
-        .route("/play/{id}", get(page::player))
+        .route("/content/{id}", get(content::serve_content).layer(readable_anywhere.clone()))
+        .route("/play/{id}", get(player::page))
+        .route("/watch/{id}", get(page::player))
+        .route("/web/{name}", get(player::file).layer(readable_anywhere))
         .route("/", get(page::index))
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))

@@ -4,6 +4,8 @@
 
 #[cfg(target_arch = "wasm32")]
 mod browser;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod dist;
 pub mod engine;
 #[cfg(any(target_arch = "wasm32", test))]
 mod sdp;

@@ -23,7 +23,17 @@ const ROUTES: &[Route] = &[
         path: "/content/{id}?k={key}",
         about: "the content, with ranges; filename= names it, download=1 saves it",
     },
-    Route { methods: READ, path: "/play/{id}#k={key}", about: "a page that plays it" },
+    Route {
+        methods: READ,
+        path: "/play/{id}#k={key}",
+        about: "a page that fetches, checks, decrypts and plays it by itself, and passes it on",
+    },
+    Route {
+        methods: READ,
+        path: "/watch/{id}#k={key}",
+        about: "a plain page that plays what this gateway fetched and decrypted",
+    },
+    Route { methods: READ, path: "/web/{file}", about: "what the player is made of" },
     Route {
         methods: READ,
         path: "/api/v1/web",

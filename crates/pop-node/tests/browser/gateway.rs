@@ -18,7 +18,7 @@ fn the_gateways_page_plays_the_clip_and_seeks_in_it() {
     let link = cluster.client().publish_link(Path::new(CLIP));
     let (content, key) = link.strip_prefix("pop:").unwrap().split_once("?k=").unwrap();
     let browser = Browser::start();
-    let page = browser.open(&format!("http://{}/play/{content}#k={key}", cluster.nodes[1].http));
+    let page = browser.open(&format!("http://{}/watch/{content}#k={key}", cluster.nodes[1].http));
 
     page.wait("the film is known", "document.querySelector('video').duration === 41.4");
     page.eval("document.querySelector('video').play()");

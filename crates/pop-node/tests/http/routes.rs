@@ -17,15 +17,63 @@ async fn the_root_lists_the_routes_for_programs_and_for_people() {
 }
 
 #[tokio::test]
-async fn the_player_page_talks_to_nobody_else_and_does_not_leak_its_address() {
+async fn the_plain_page_talks_to_nobody_else_and_does_not_leak_its_address() {
     let gateway = start().await;
-    let target = format!("/play/{}", id(FILM));
+    let target = format!("/watch/{}", id(FILM));
     let page = ask(gateway.address, "GET", &target, &[]).await;
     assert_eq!(page.status, 200);
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self'"));
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
     assert!(String::from_utf8(page.body).unwrap().contains("<video"));
+}
+
+#[tokio::test]
+async fn the_player_runs_its_own_scripts_only_and_does_not_leak_its_address() {
+    let gateway = start().await;
+    let page = ask(gateway.address, "GET", &format!("/play/{}", id(FILM)), &[]).await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    let policy = page.header("content-security-policy").unwrap().to_owned();
+    assert!(policy.contains("script-src 'self' 'wasm-unsafe-eval';"), "{policy}");
+    assert!(String::from_utf8(page.body).unwrap().contains("/web/player.js"));
+}
+
+#[tokio::test]
+async fn every_file_of_the_player_is_served_as_what_it_is() {
+    let gateway = start().await;
+    for file in pop_web::dist::FILES {
+        let target = format!("/web/{}", file.name);
+        let answer = ask(gateway.address, "GET", &target, &["Origin: https://films.example"]).await;
+        assert_eq!(answer.status, 200, "{target}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{target}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{target}");
+        assert_eq!(answer.header("service-worker-allowed"), Some("/"), "{target}");
+        let expected = match file.name.rsplit('.').next().unwrap() {
+            "js" => "text/javascript; charset=utf-8",
+            "wasm" => "application/wasm",
+            "css" => "text/css; charset=utf-8",
+            "html" => "text/html; charset=utf-8",
+            "json" => "application/json",
+            _ => "text/plain; charset=utf-8",
+        };
+        assert_eq!(answer.header("content-type"), Some(expected), "{target}");
+        assert_eq!(answer.body, file.bytes, "{target}");
+    }
+    assert_eq!(ask(gateway.address, "GET", "/web/other.js", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_file_of_the_player_is_not_sent_again_while_it_is_the_same() {
+    let gateway = start().await;
+    let first = ask(gateway.address, "GET", "/web/pop.js", &[]).await;
+    let tag = first.header("etag").unwrap().to_owned();
+    let same = format!("If-None-Match: W/\"other\", {tag}");
+    let again = ask(gateway.address, "GET", "/web/pop.js", &[&same]).await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let stale = ask(gateway.address, "GET", "/web/pop.js", &["If-None-Match: \"other\""]).await;
+    assert_eq!(stale.status, 200);
 }
 
 #[tokio::test]

@@ -6,11 +6,15 @@
 
 mod chromium;
 mod gateway;
+mod playback;
+mod swarm;
+mod trouble;
+mod viewer;
 mod webrtc;
 
 #[path = "../end_to_end"]
 mod end_to_end {
-    #[expect(dead_code, unused_imports, reason = "these tests need less of it")]
+    #[expect(dead_code, reason = "these tests need less of it")]
     pub(crate) mod support;
 }
 

@@ -50,11 +50,36 @@ impl Page {
     }
 
     #[track_caller]
+    fn call(&self, method: &'static str, parameters: Value) -> Value {
+        let answer = self.pipe.call(&self.target.session, method, parameters);
+        answer.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Load again without the cache and without the service worker, as Ctrl-Shift-R does.
+    #[track_caller]
+    pub(crate) fn reload_hard(&self) {
+        self.eval("globalThis.before_reload = true");
+        self.call("Page.reload", json!({ "ignoreCache": true }));
+        self.wait("the page is replaced", "globalThis.before_reload !== true");
+        self.wait_until_loaded();
+    }
+
+    #[track_caller]
     pub(super) fn wait_until_loaded(&self) {
         self.wait(
             "the page is loaded",
             "location.href !== 'about:blank' && document.readyState === 'complete'",
         );
+    }
+
+    /// Stop all service workers of this browser, as it does when they idle.
+    #[track_caller]
+    pub(crate) fn stop_service_workers(&self) {
+        self.call("ServiceWorker.stopAllWorkers", json!({}));
+        wait_for("the service workers have stopped", || {
+            let states = self.pipe.service_workers();
+            (!states.is_empty() && states.iter().all(|it| it == "stopped")).then_some(())
+        });
     }
 
     /// What the page and its workers printed, and exceptions that nobody caught.

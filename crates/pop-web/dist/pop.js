@@ -118,7 +118,8 @@ export class Pop extends EventTarget {
     addEventListener('online', () => this.#online(true), { signal });
     addEventListener('offline', () => this.#online(false), { signal });
     navigator.connection?.addEventListener?.('change', () => this.#upload(), { signal });
-    const { problems } = await ready;
+    const { problems, wallet } = await ready;
+    this.wallet = wallet;
     this.#worker.onerror = (event) => this.#problem(problem('broken', event.message));
     if (!webrtc) this.#problem(problem('no_webrtc'));
     for (const code of problems) this.#problem(problem(code));

@@ -277,6 +277,22 @@ export class Shell {
     upload(limits) {
         wasm.shell_upload(this.__wbg_ptr, limits);
     }
+    /**
+     * The viewer's wallet address.
+     * @returns {string}
+     */
+    get wallet() {
+        let deferred1_0;
+        let deferred1_1;
+        try {
+            const ret = wasm.shell_wallet(this.__wbg_ptr);
+            deferred1_0 = ret[0];
+            deferred1_1 = ret[1];
+            return getStringFromWasm0(ret[0], ret[1]);
+        } finally {
+            wasm.__wbindgen_free(deferred1_0, deferred1_1, 1);
+        }
+    }
 }
 if (Symbol.dispose) Shell.prototype[Symbol.dispose] = Shell.prototype.free;
 

@@ -67,7 +67,8 @@ const orders = {
       cacheBytesMax,
     }, tell);
     setInterval(report, STATS_MS);
-    postMessage({ type: 'ready', slot: store.slot, problems: store.problems, cacheBytesMax });
+    const { slot, problems } = store;
+    postMessage({ type: 'ready', slot, problems, cacheBytesMax, wallet: shell.wallet });
   },
   open({ film, link }) {
     films.add(film);

@@ -126,6 +126,8 @@ export class Pop extends EventTarget {
   open(link: string, options?: { signal?: AbortSignal }): Promise<Film>;
   get restream(): Restream & { metered: boolean };
   set restream(limits: Partial<Restream>);
+  /** The viewer's wallet address, `0x…`. */
+  readonly wallet: string;
   /** What is wrong now and ends nothing. */
   readonly problems: Problem[];
   exportKey(): Promise<Uint8Array>;

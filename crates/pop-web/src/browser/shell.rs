@@ -85,6 +85,12 @@ impl Shell {
         Ok(Self { cell })
     }
 
+    /// The viewer's wallet address.
+    #[wasm_bindgen(getter)]
+    pub fn wallet(&self) -> String {
+        self.cell.inner.borrow().engine.peer_id().wallet_address().to_string()
+    }
+
     /// Open a content.
     pub fn open(&self, film: f64, link: String) {
         self.cell.take(Input::Open { film: FilmId(integer(film)), link });

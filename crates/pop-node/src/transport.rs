@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::tcp;
-use libp2p::{
-    Multiaddr, StreamProtocol, Swarm, SwarmBuilder, connection_limits, identify, identity, noise,
-    ping,
-};
+use libp2p::{Multiaddr, Swarm, SwarmBuilder, connection_limits, identify, identity, noise, ping};
 use pop_wire::{Keypair, PeerId};
 
 use crate::clock;
@@ -17,9 +14,6 @@ use crate::{ledger, muxer, tls};
 
 /// Version of POP's set of protocols, told in identify.
 const IDENTIFY_PROTOCOL: &str = "/pop/1";
-
-/// Name under which relays talk to each other (`spec/signal.md` §6.1).
-const RELAY_PROTOCOL: StreamProtocol = StreamProtocol::new("/pop/signal/1");
 
 /// Inbound connections that have not proven an identity yet.
 const PENDING_INCOMING_MAX: u32 = 128;
@@ -81,7 +75,7 @@ pub(crate) fn build(
                 ping: ping::Behaviour::default(),
                 dht,
                 exchange: pop_exchange::libp2p::Behaviour::default(),
-                relays: pop_exchange::libp2p::Behaviour::speaking(RELAY_PROTOCOL),
+                relays: pop_signal::libp2p::behaviour(),
                 ledger: ledger::behaviour(serves_ledger),
             }
         })

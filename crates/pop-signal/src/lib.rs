@@ -8,6 +8,8 @@ pub mod envelope;
 mod fingerprint;
 pub mod handshake;
 mod layout;
+#[cfg(feature = "libp2p")]
+pub mod libp2p;
 pub mod limits;
 mod link;
 pub mod message;
@@ -15,6 +17,8 @@ mod primitives;
 pub mod relay;
 mod seal;
 pub mod session;
+#[cfg(feature = "streams")]
+pub mod stream;
 pub mod topic;
 
 pub use address::{Address, Rendezvous};

@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use pop_signal::limits::{DIAL_TIMEOUT_MS, FRAME_LARGE_BYTES};
+use pop_signal::limits::DIAL_TIMEOUT_MS;
 use pop_signal::relay::{Input, Output, Relay, RelayConfig};
+use pop_signal::stream::MessageReader;
 use pop_signal::{LinkId, Prefix, RelayMessage};
-use pop_wire::{FrameSplitter, PeerId};
+use pop_wire::PeerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -238,29 +239,16 @@ impl Driver {
 
 async fn read<R: AsyncRead + Unpin>(
     link: LinkId,
-    mut stream: R,
+    stream: R,
     events: mpsc::Sender<(LinkId, LinkEvent)>,
     stop: CancellationToken,
 ) {
     let reading = async {
-        let mut splitter = FrameSplitter::new();
-        splitter.limit_bodies(FRAME_LARGE_BYTES);
-        loop {
-            match splitter.next_frame().map(|body| body.map(RelayMessage::decode)) {
-                Ok(Some(Ok(message))) => {
-                    if events.send((link, LinkEvent::Message(message))).await.is_err() {
-                        return;
-                    }
-                    continue;
-                }
-                Ok(None) => {}
-                // spec/signal.md §6.1: a frame that is none ends the link.
-                Ok(Some(Err(_))) | Err(_) => return,
-            }
-            let room = splitter.unfilled(FRAME_LARGE_BYTES);
-            match stream.read(room).await {
-                Ok(bytes @ 1..) => splitter.fill(bytes),
-                Ok(0) | Err(_) => return,
+        let mut messages = MessageReader::new(stream);
+        // spec/signal.md §6.1: a frame that is none ends the link.
+        while let Ok(Some(message)) = messages.read().await {
+            if events.send((link, LinkEvent::Message(message))).await.is_err() {
+                return;
             }
         }
     };

@@ -17,6 +17,7 @@ mod record;
 mod repeated;
 mod segments;
 mod signed;
+pub mod sorted;
 mod time;
 mod verifying_key;
 mod version;

@@ -1,9 +1,8 @@
 //! A content as its verified manifest describes it, and the check of every shard: [`Content`],
 //! [`VerifiedShard`], [`ShardSet`].
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
+use pop_wire::sorted::SortedMap;
 use pop_wire::{ColumnIndex, ContentId, Digest, Manifest, SegmentIndex, Verified};
 
 use crate::error::{LayoutError, ShardFault};
@@ -183,14 +182,14 @@ impl VerifiedShard {
 pub struct ShardSet<'a> {
     content: &'a Content,
     segment: SegmentIndex,
-    shards: BTreeMap<ColumnIndex, VerifiedShard>,
+    shards: SortedMap<ColumnIndex, VerifiedShard>,
 }
 
 impl<'a> ShardSet<'a> {
     /// An empty set for `segment` of `content`.
     #[must_use]
     pub fn new(content: &'a Content, segment: SegmentIndex) -> Self {
-        Self { content, segment, shards: BTreeMap::new() }
+        Self { content, segment, shards: SortedMap::new() }
     }
 
     /// Check a shard and keep it. The way from the segment's root to the content's is walked

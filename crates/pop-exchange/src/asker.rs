@@ -3,9 +3,10 @@
 //! Contract for the shell: after every [`Asker::handle`], drain [`Asker::poll`] to `None`, then
 //! arm one timer for [`Asker::next_timeout`] and give [`Input::Tick`] when it fires.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use pop_wire::message::{GetHolders, GetHoldings, GetManifest, GetPeers, RefusalReason};
+use pop_wire::sorted::SortedMap;
 use pop_wire::{
     ColumnSet, ContentId, Instant, Manifest, MasternodeRecord, Message, PeerId, ProviderRecord,
     RequestId, Signed, Verified,
@@ -160,7 +161,7 @@ struct Link {
     peer: PeerId,
     greeting: Greeting,
     waiting: VecDeque<(Question, Instant)>,
-    asked: BTreeMap<RequestId, (Question, Instant)>,
+    asked: SortedMap<RequestId, (Question, Instant)>,
 }
 
 impl Link {
@@ -179,7 +180,7 @@ impl Link {
 pub struct Asker {
     introduction: Introduction,
     now: Instant,
-    links: BTreeMap<LinkId, Link>,
+    links: SortedMap<LinkId, Link>,
     next_id: u64,
     outputs: VecDeque<Output>,
 }
@@ -194,7 +195,7 @@ impl Asker {
         Ok(Self {
             introduction,
             now: Instant::default(),
-            links: BTreeMap::new(),
+            links: SortedMap::new(),
             next_id: 0,
             outputs: VecDeque::new(),
         })
@@ -248,7 +249,7 @@ impl Asker {
             return Err(Error::LinkInUse { link });
         }
         let greeting = Greeting::new(self.now);
-        let (waiting, asked) = (VecDeque::new(), BTreeMap::new());
+        let (waiting, asked) = (VecDeque::new(), SortedMap::new());
         self.links.insert(link, Link { peer, greeting, waiting, asked });
         let message = Greeting::hello(&self.introduction);
         self.outputs.push_back(Output::Send { link, message });

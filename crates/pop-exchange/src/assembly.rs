@@ -1,8 +1,7 @@
 //! Segments on their way to k shards.
 
-use std::collections::BTreeMap;
-
 use pop_erasure::VerifiedShard;
+use pop_wire::sorted::SortedMap;
 use pop_wire::{ColumnIndex, ColumnSet, Instant};
 
 /// Copies of one column of a segment that may be on their way at once (`spec/exchange.md` §7).
@@ -21,9 +20,9 @@ pub(crate) struct Segment {
     /// It was picked at random, for the good of the swarm.
     pub(crate) drawn: bool,
     needed: usize,
-    shards: BTreeMap<ColumnIndex, VerifiedShard>,
+    shards: SortedMap<ColumnIndex, VerifiedShard>,
     /// How many copies of each column are in flight.
-    asked: BTreeMap<ColumnIndex, usize>,
+    asked: SortedMap<ColumnIndex, usize>,
     in_flight: usize,
     late: usize,
 }
@@ -42,8 +41,8 @@ impl Segment {
             overdue: false,
             drawn: false,
             needed: usize::from(needed),
-            shards: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            shards: SortedMap::new(),
+            asked: SortedMap::new(),
             in_flight: 0,
             late: 0,
         }
@@ -152,7 +151,7 @@ pub(crate) fn is_urgent(deadline: Option<Instant>, now: Instant, window_ms: u64)
 #[derive(Debug, Default)]
 pub(crate) struct Ranges {
     /// End of each range by its start; no two touch.
-    ends: BTreeMap<u64, u64>,
+    ends: SortedMap<u64, u64>,
 }
 
 impl Ranges {

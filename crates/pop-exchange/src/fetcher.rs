@@ -19,10 +19,11 @@ mod plan;
 mod port;
 mod reach;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use pop_erasure::Content;
+use pop_wire::sorted::{SortedMap, SortedSet};
 use pop_wire::{ColumnIndex, ColumnSet, Instant, PeerId, RequestId, SegmentIndex};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -62,19 +63,19 @@ pub struct Fetcher {
     rng: ChaCha8Rng,
     now: Instant,
     next_tick: Instant,
-    sources: BTreeMap<LinkId, Source>,
+    sources: SortedMap<LinkId, Source>,
     liars: VecDeque<PeerId>,
-    flights: BTreeMap<RequestId, Flight>,
+    flights: SortedMap<RequestId, Flight>,
     /// Cancelled and not answered yet.
-    cancelled: BTreeMap<RequestId, Flight>,
+    cancelled: SortedMap<RequestId, Flight>,
     next_id: u64,
     wanted: Range<u64>,
     first_deadline: Option<Instant>,
     segment_duration_ms: u64,
     /// Being collected.
-    segments: BTreeMap<u64, Segment>,
+    segments: SortedMap<u64, Segment>,
     /// Delivered and not released: bytes.
-    lent: BTreeMap<u64, u64>,
+    lent: SortedMap<u64, u64>,
     /// Delivered, inside the window.
     done: Ranges,
     /// Every wanted segment below is being collected or done.
@@ -115,16 +116,16 @@ impl Fetcher {
             rng: ChaCha8Rng::from_seed(seed),
             now: Instant::default(),
             next_tick: Instant::default(),
-            sources: BTreeMap::new(),
+            sources: SortedMap::new(),
             liars: VecDeque::new(),
-            flights: BTreeMap::new(),
-            cancelled: BTreeMap::new(),
+            flights: SortedMap::new(),
+            cancelled: SortedMap::new(),
             next_id: 0,
             wanted: 0..0,
             first_deadline: None,
             segment_duration_ms: 0,
-            segments: BTreeMap::new(),
-            lent: BTreeMap::new(),
+            segments: SortedMap::new(),
+            lent: SortedMap::new(),
             done: Ranges::default(),
             fresh_from: 0,
             charged_bytes: 0,
@@ -291,7 +292,7 @@ impl Fetcher {
         let same = |(at, source): (&LinkId, &Source)| {
             (*at == link || (banned && source.peer == peer)).then_some(*at)
         };
-        let links: BTreeSet<LinkId> = self.sources.iter().filter_map(same).collect();
+        let links: SortedSet<LinkId> = self.sources.iter().filter_map(same).collect();
         for link in links {
             self.forget(link);
             self.outputs.push_back(Output::Close { link });

@@ -21,10 +21,11 @@ mod question;
 mod serving;
 mod upload;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use pop_wire::message::{Refusal, RefusalReason};
+use pop_wire::sorted::{SortedMap, SortedSet};
 use pop_wire::{
     ColumnIndex, ContentId, Instant, MasternodeRecord, Message, PeerId, RequestId, Signed,
     limits::PEERS_MAX,
@@ -77,13 +78,15 @@ pub struct Provider {
     config: ProviderConfig,
     now: Instant,
     next_sweep: Instant,
-    links: BTreeMap<LinkId, Link>,
-    peers: BTreeMap<PeerId, Peer>,
+    links: SortedMap<LinkId, Link>,
+    peers: SortedMap<PeerId, Peer>,
     serving: Serving,
+    /// Thousands on a busy node, and done in about the order of their coming: a table from whose
+    /// front is taken, which a sorted vector is not.
     operations: BTreeMap<Token, Operation>,
     /// Counts tokens and uploads; never reused.
     serial: u64,
-    columns_open: BTreeSet<(ContentId, ColumnIndex)>,
+    columns_open: SortedSet<(ContentId, ColumnIndex)>,
     /// Payload of writes whose upload is gone, in bytes.
     orphan_write_bytes: u64,
     /// Lookups under way, also of links that are gone.
@@ -104,12 +107,12 @@ impl Provider {
             config,
             now: Instant::default(),
             next_sweep: Instant::default(),
-            links: BTreeMap::new(),
-            peers: BTreeMap::new(),
+            links: SortedMap::new(),
+            peers: SortedMap::new(),
             serving: Serving::default(),
             operations: BTreeMap::new(),
             serial: 0,
-            columns_open: BTreeSet::new(),
+            columns_open: SortedSet::new(),
             orphan_write_bytes: 0,
             lookups: 0,
             masternodes: Vec::new(),

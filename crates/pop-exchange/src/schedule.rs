@@ -1,8 +1,7 @@
 //! Which source is asked for which column next, and when an answer is late. Pure: it knows
 //! sources and segments, and nothing of messages.
 
-use std::collections::BTreeMap;
-
+use pop_wire::sorted::SortedMap;
 use pop_wire::{ColumnIndex, ColumnSet, Instant};
 
 use crate::LinkId;
@@ -23,7 +22,7 @@ const RELAXED_MS: u64 = 1_000;
 /// Pick the source and column from which a shard of `segment` would be here first, all things
 /// weighed. `hedging` allows to ask for a column that is on its way from somebody else.
 pub(crate) fn choose(
-    sources: &BTreeMap<LinkId, Source>,
+    sources: &SortedMap<LinkId, Source>,
     segment: &Segment,
     data_columns: u16,
     hedging: bool,

@@ -1,7 +1,6 @@
 //! One source of a fetcher: what it holds, how fast it is, how much is on its way from it.
 
-use std::collections::BTreeSet;
-
+use pop_wire::sorted::SortedSet;
 use pop_wire::{ColumnIndex, ColumnSet, Instant, PeerId, SegmentIndex, SegmentRanges};
 
 use crate::budget::TimedBudget;
@@ -58,7 +57,7 @@ pub(crate) struct Source {
     /// What a viewer says that it can serve, less what it refused.
     announced: SegmentRanges,
     /// Segments that it announced and refused.
-    denied: BTreeSet<u64>,
+    denied: SortedSet<u64>,
     /// Lower is cheaper.
     pub(crate) price_rank: u64,
     pub(crate) in_flight: usize,
@@ -94,7 +93,7 @@ impl Source {
             payments: PaymentBudget::new(now),
             announcements: TimedBudget::new(ANNOUNCEMENTS_BURST, ANNOUNCEMENT_REFILL_MS, now),
             announced: SegmentRanges::default(),
-            denied: BTreeSet::new(),
+            denied: SortedSet::new(),
             price_rank: 0,
             in_flight: 0,
             in_flight_bytes: 0,

@@ -10,10 +10,11 @@ mod account;
 mod error;
 mod visitors;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use account::Account;
 pub use error::PayeeError;
+use pop_wire::sorted::SortedMap;
 use pop_wire::{Amount, WalletAddress};
 use visitors::Visitors;
 
@@ -156,7 +157,7 @@ pub struct Payee {
     address: WalletAddress,
     policy: PayeePolicy,
     exposure: Exposure,
-    accounts: BTreeMap<VaultId, Account>,
+    accounts: SortedMap<VaultId, Account>,
     visitors: Visitors,
     outputs: VecDeque<PayeeOutput>,
 }
@@ -174,7 +175,7 @@ impl Payee {
         records: impl IntoIterator<Item = (VaultInfo, PayeeRecord)>,
     ) -> Result<Self, PayeeError> {
         let exposure = Exposure::new(policy.exposure);
-        let mut accounts = BTreeMap::new();
+        let mut accounts = SortedMap::new();
         for (info, record) in records {
             let voucher = record.signed.voucher;
             if voucher.payee != address {

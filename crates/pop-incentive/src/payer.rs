@@ -8,9 +8,10 @@
 
 mod account;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use account::Account;
+use pop_wire::sorted::SortedMap;
 use pop_wire::{Amount, Keypair, WalletAddress};
 
 use crate::balance::Balance;
@@ -174,7 +175,7 @@ pub struct Payer {
     owner: Keypair,
     vault: VaultInfo,
     exposure: Exposure,
-    accounts: BTreeMap<WalletAddress, Account>,
+    accounts: SortedMap<WalletAddress, Account>,
     /// Promised in this epoch, whether stored yet or not.
     promised: Amount,
     outputs: VecDeque<PayerOutput>,
@@ -197,7 +198,7 @@ impl Payer {
         if owner.peer_id().wallet_address() != vault.owner {
             return Err(other);
         }
-        let mut accounts = BTreeMap::new();
+        let mut accounts = SortedMap::new();
         let mut promised = Amount::ZERO;
         for record in records {
             if record.vault != vault.vault || record.epoch > vault.epoch {

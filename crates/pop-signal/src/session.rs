@@ -71,8 +71,9 @@ mod port;
 mod reading;
 mod signal;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
+use pop_wire::sorted::SortedMap;
 use pop_wire::{ContentId, Instant, Keypair, PeerId};
 
 use self::attendance::{Attendance, Due};
@@ -126,9 +127,9 @@ pub struct Sessions {
     config: SessionsConfig,
     entropy: Entropy,
     relay: Option<PeerId>,
-    open: BTreeMap<SessionId, Negotiation>,
+    open: SortedMap<SessionId, Negotiation>,
     /// Sessions that are over, and until when they are remembered.
-    ended: BTreeMap<SessionId, Instant>,
+    ended: SortedMap<SessionId, Instant>,
     attendance: Attendance,
     outputs: VecDeque<Output>,
 }
@@ -147,8 +148,8 @@ impl Sessions {
             config,
             entropy: Entropy::new(seed),
             relay: None,
-            open: BTreeMap::new(),
-            ended: BTreeMap::new(),
+            open: SortedMap::new(),
+            ended: SortedMap::new(),
             attendance: Attendance::default(),
             outputs: VecDeque::new(),
         }

@@ -35,9 +35,8 @@ mod stats;
 mod swarm;
 mod wire;
 
-use std::collections::BTreeMap;
-
 use pop_exchange::asker::{Answer, Question};
+use pop_wire::sorted::SortedMap;
 use pop_wire::{Instant, Keypair, UnixTime};
 
 use self::directory::{Directory, Word};
@@ -66,7 +65,7 @@ const OVERDUE_MS: u64 = 100;
 pub struct Engine {
     hub: Hub,
     directory: Directory,
-    films: BTreeMap<FilmId, Film>,
+    films: SortedMap<FilmId, Film>,
     serving: Serving,
     swarm: Swarm,
     money: Money,
@@ -94,7 +93,7 @@ impl Engine {
         hub.pays = money.pays();
         let serving = Serving::new(money.sells())?;
         let swarm = Swarm::new(&mut hub);
-        Ok(Self { hub, directory, films: BTreeMap::new(), serving, swarm, money, dirty: true })
+        Ok(Self { hub, directory, films: SortedMap::new(), serving, swarm, money, dirty: true })
     }
 
     /// This viewer: its key, its wallet.

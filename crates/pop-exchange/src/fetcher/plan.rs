@@ -1,8 +1,7 @@
 //! What to ask next, and what to do about those who don't answer (`spec/exchange.md` §7).
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use pop_wire::message::{Credit, GetShard};
+use pop_wire::sorted::{SortedMap, SortedSet};
 use pop_wire::{ColumnIndex, ColumnSet, Instant, Message, RequestId, SegmentIndex};
 
 use super::reach::Reach;
@@ -25,7 +24,7 @@ const SHORT_SEGMENTS_MAX: usize = 4;
 const SKIPPED_MAX: usize = 64;
 
 /// Requests of one round of planning, by link.
-type Asks = BTreeMap<LinkId, Vec<GetShard>>;
+type Asks = SortedMap<LinkId, Vec<GetShard>>;
 
 /// One round of planning.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub(super) struct Round {
     pub(super) reach: Reach,
     asks: Asks,
     /// Segments in reach of which not all could be asked for.
-    pub(super) short: BTreeSet<u64>,
+    pub(super) short: SortedSet<u64>,
 }
 
 /// What is begun in one go.
@@ -58,7 +57,7 @@ impl Fetcher {
         let best = best.filter_map(|source| source.measured_bytes_per_s(self.now)).max();
         let best = best.unwrap_or(0);
         let (reach, asks) = (self.reach(), Asks::new());
-        let mut round = Round { best, reach, asks, short: BTreeSet::new() };
+        let mut round = Round { best, reach, asks, short: SortedSet::new() };
         let far_from = round.reach.far_from;
         let near: Vec<u64> = self.segments.range(..far_from).map(|(index, _)| *index).collect();
         near.into_iter().for_each(|index| self.fill(index, 0, &mut round));

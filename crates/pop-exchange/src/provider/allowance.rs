@@ -1,9 +1,8 @@
 //! What a peer may take before it pays (`spec/exchange.md` §10): waited for like credit, refused
 //! when the wait grows long.
 
-use std::collections::BTreeSet;
-
 use pop_wire::message::RefusalReason;
+use pop_wire::sorted::SortedSet;
 use pop_wire::{Instant, PeerId, RequestId};
 
 use super::Provider;
@@ -16,7 +15,7 @@ use crate::limits::SHARD_MAX;
 pub(super) struct Peer {
     /// Tells this stay of the peer from an earlier one, whose reads may still be under way.
     pub(super) serial: u64,
-    pub(super) links: BTreeSet<LinkId>,
+    pub(super) links: SortedSet<LinkId>,
     /// In the round-robin ring.
     pub(super) queued: bool,
     allowance_bytes: u64,
@@ -32,7 +31,7 @@ impl Peer {
     pub(super) fn new(serial: u64, allowance_bytes: u64) -> Self {
         Self {
             serial,
-            links: BTreeSet::new(),
+            links: SortedSet::new(),
             queued: false,
             allowance_bytes,
             reserved_bytes: 0,

@@ -1,9 +1,8 @@
 //! What a viewer says that it can serve (`spec/exchange.md` §7.1): the latest word, in batches, and
 //! never more than one batch that its receiver has not taken.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use pop_wire::message::Available;
+use pop_wire::sorted::{SortedMap, SortedSet};
 use pop_wire::{ContentId, Instant, Message, SegmentRanges};
 
 use super::Provider;
@@ -17,9 +16,9 @@ const WITHDRAWN_MAX: usize = 2 * ANNOUNCED_CONTENTS_MAX;
 /// What is announced.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
-    contents: BTreeMap<ContentId, SegmentRanges>,
+    contents: SortedMap<ContentId, SegmentRanges>,
     /// Links that have not been told everything.
-    behind: BTreeSet<LinkId>,
+    behind: SortedSet<LinkId>,
 }
 
 impl Announcements {
@@ -32,7 +31,7 @@ impl Announcements {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Contents of which it has not the latest word.
-    stale: BTreeSet<ContentId>,
+    stale: SortedSet<ContentId>,
     /// When the last batch was sent.
     at: Option<Instant>,
     /// Messages that its transport takes before that batch is gone.

@@ -1,5 +1,6 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
+use pop_wire::sorted::SortedMap;
 use pop_wire::{ColumnIndex, ContentId, Instant, PeerId, RequestId, SegmentIndex};
 
 use super::Token;
@@ -23,13 +24,13 @@ pub(super) struct Link {
     pub(super) greeting: Greeting,
     pub(super) credit: SendCredit,
     pub(super) received: ReceiveCredit,
-    pub(super) queue: BTreeMap<Turn, ShardRequest>,
-    pub(super) open: BTreeMap<RequestId, Open>,
+    pub(super) queue: SortedMap<Turn, ShardRequest>,
+    pub(super) open: SortedMap<RequestId, Open>,
     /// Questions among `open`.
     pub(super) questions: usize,
     /// Lookups among `open`.
     pub(super) lookups: usize,
-    pub(super) uploads: BTreeMap<RequestId, Upload>,
+    pub(super) uploads: SortedMap<RequestId, Upload>,
     /// Payload bytes of each message sent and not flushed.
     pub(super) unflushed: VecDeque<u64>,
     /// Reserved by reads, and unflushed.
@@ -75,11 +76,11 @@ impl Link {
             greeting: Greeting::new(now),
             credit: SendCredit::default(),
             received: ReceiveCredit::default(),
-            queue: BTreeMap::new(),
-            open: BTreeMap::new(),
+            queue: SortedMap::new(),
+            open: SortedMap::new(),
             questions: 0,
             lookups: 0,
-            uploads: BTreeMap::new(),
+            uploads: SortedMap::new(),
             unflushed: VecDeque::new(),
             payload_bytes: 0,
             reserved_credit: 0,

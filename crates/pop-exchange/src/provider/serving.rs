@@ -1,9 +1,10 @@
 //! Shards out: the queue, fairness, credit and the bound on payload (`spec/exchange.md` §5).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use pop_wire::limits::SHARD_BYTES_MAX;
 use pop_wire::message::{GetShard, RefusalReason, Shard};
+use pop_wire::sorted::SortedSet;
 use pop_wire::{Instant, Message, PeerId, RequestId};
 
 use super::link::{Link, Open, ShardRequest, Turn};
@@ -23,7 +24,7 @@ pub(super) struct Serving {
     /// Links with payload, or with a queue that waits for more than allowance.
     busy_links: u64,
     /// Peers that wait for allowance, by the time since when.
-    pub(super) unpaid: BTreeSet<(Instant, PeerId)>,
+    pub(super) unpaid: SortedSet<(Instant, PeerId)>,
 }
 
 impl Serving {

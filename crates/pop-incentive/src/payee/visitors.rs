@@ -1,14 +1,13 @@
 //! Those who came and were served before it is known what they pay from.
 
-use std::collections::BTreeMap;
-
 use pop_wire::WalletAddress;
+use pop_wire::sorted::SortedMap;
 
 use super::PayeeError;
 use crate::limits::ACCOUNTS_MAX;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Visitors(BTreeMap<WalletAddress, Visitor>);
+pub(super) struct Visitors(SortedMap<WalletAddress, Visitor>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Visitor {

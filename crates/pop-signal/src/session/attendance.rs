@@ -1,5 +1,4 @@
-use std::collections::BTreeMap;
-
+use pop_wire::sorted::SortedMap;
 use pop_wire::{ContentId, Instant};
 use zeroize::Zeroizing;
 
@@ -26,7 +25,7 @@ pub(super) enum Due {
 /// The contents that are watched, and the topics under which others are met.
 #[derive(Default)]
 pub(super) struct Attendance {
-    contents: BTreeMap<ContentId, Attended>,
+    contents: SortedMap<ContentId, Attended>,
 }
 
 impl Attendance {

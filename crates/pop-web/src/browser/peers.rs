@@ -2,7 +2,6 @@
 //! in the very task that creates them, which is the only one in which a browser lets them go.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::{Rc, Weak};
 
 use js_sys::Function;
@@ -12,6 +11,8 @@ use web_sys::{
     RtcConfiguration, RtcDataChannelInit, RtcIceCandidateInit, RtcPeerConnection,
     RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
 };
+
+use pop_wire::sorted::{SortedMap, SortedSet};
 
 use super::object::{Writer, bytes_field, field, list_field, number_field};
 use crate::sdp::{self, Endpoint};
@@ -30,9 +31,9 @@ struct Table {
     /// whoever sends or takes media adds it there.
     prepare: Function,
     /// To other viewers, by the engine's number.
-    viewers: BTreeMap<u64, ToViewer>,
+    viewers: SortedMap<u64, ToViewer>,
     /// To masternodes, by our own number.
-    masternodes: BTreeMap<u64, ToMasternode>,
+    masternodes: SortedMap<u64, ToMasternode>,
     next_masternode: u64,
 }
 
@@ -49,9 +50,9 @@ struct ToMasternode {
     /// The browser's own certificate, once it is known.
     own: Option<[u8; 32]>,
     /// Links that are or may yet be channels of this connection.
-    links: BTreeSet<u64>,
+    links: SortedSet<u64>,
     /// Channels that were ever used: none is used twice.
-    channels: BTreeSet<u16>,
+    channels: SortedSet<u16>,
 }
 
 /// A connection with the functions that it calls.
@@ -79,8 +80,8 @@ impl Peers {
             ice_servers,
             tell,
             prepare,
-            viewers: BTreeMap::new(),
-            masternodes: BTreeMap::new(),
+            viewers: SortedMap::new(),
+            masternodes: SortedMap::new(),
             next_masternode: 0,
         };
         Self { table: Rc::new(RefCell::new(table)) }
@@ -139,8 +140,8 @@ impl Peers {
                     connection,
                     address: address.clone(),
                     own: None,
-                    links: BTreeSet::new(),
-                    channels: BTreeSet::new(),
+                    links: SortedSet::new(),
+                    channels: SortedSet::new(),
                 };
                 table.masternodes.insert(id, to);
                 id

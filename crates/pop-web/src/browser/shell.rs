@@ -1,11 +1,11 @@
 //! The engine in a dedicated worker: its clock, its timer, its links, and what it says to the page.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 use js_sys::{ArrayBuffer, Function, Uint8Array};
+use pop_wire::sorted::SortedMap;
 use pop_wire::{Amount, Instant, UnixTime};
 use wasm_bindgen::prelude::*;
 
@@ -41,9 +41,9 @@ pub(super) struct Cell {
 
 struct Inner {
     engine: Engine,
-    links: BTreeMap<LinkId, Link>,
+    links: SortedMap<LinkId, Link>,
     /// Certificates of connections to masternodes, until their links are up.
-    fingerprints: BTreeMap<LinkId, Fingerprints>,
+    fingerprints: SortedMap<LinkId, Fingerprints>,
     /// Called with one object for each output that concerns the page.
     tell: Function,
     on_timer: Closure<dyn FnMut()>,
@@ -72,8 +72,8 @@ impl Shell {
             Cell {
                 inner: RefCell::new(Inner {
                     engine,
-                    links: BTreeMap::new(),
-                    fingerprints: BTreeMap::new(),
+                    links: SortedMap::new(),
+                    fingerprints: SortedMap::new(),
                     tell,
                     on_timer,
                     armed_at: None,

@@ -1,12 +1,12 @@
 //! Verified ciphertext of whole segments: for other viewers, and for seeking back. What is kept for
 //! long is the shell's to store; a few segments are in memory with all their columns.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bytes::Bytes;
 use pop_erasure::{Content, Repairer, VerifiedShard};
 use pop_exchange::ShardWithProof;
+use pop_wire::sorted::{SortedMap, SortedSet};
 use pop_wire::{ColumnIndex, ColumnSet, ContentId, SegmentIndex};
 
 use self::entry::{decode, encode};
@@ -28,7 +28,7 @@ struct Stored {
 /// A segment in memory: k shards, or all n.
 #[derive(Debug)]
 struct Hot {
-    shards: BTreeMap<ColumnIndex, VerifiedShard>,
+    shards: SortedMap<ColumnIndex, VerifiedShard>,
     bytes: u64,
     used: u64,
 }
@@ -36,15 +36,15 @@ struct Hot {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     bytes_max: u64,
-    stored: BTreeMap<CacheKey, Stored>,
+    stored: SortedMap<CacheKey, Stored>,
     stored_bytes: u64,
-    hot: BTreeMap<CacheKey, Hot>,
+    hot: SortedMap<CacheKey, Hot>,
     hot_bytes: u64,
-    storing: BTreeMap<Token, CacheKey>,
-    loading: BTreeMap<Token, CacheKey>,
+    storing: SortedMap<Token, CacheKey>,
+    loading: SortedMap<Token, CacheKey>,
     uses: u64,
     /// What can be served changed.
-    changed: BTreeSet<ContentId>,
+    changed: SortedSet<ContentId>,
 }
 
 impl Cache {
@@ -80,7 +80,7 @@ impl Cache {
         };
         let stored = self.stored.range(all.clone()).filter(|(_, entry)| entry.is_safe);
         let hot = self.hot.range(all).map(|(key, _)| key.segment);
-        let found: BTreeSet<u64> = stored.map(|(key, _)| key.segment).chain(hot).collect();
+        let found: SortedSet<u64> = stored.map(|(key, _)| key.segment).chain(hot).collect();
         let mut ranges: Vec<Range<u64>> = Vec::new();
         for segment in found {
             match ranges.last_mut() {
@@ -92,7 +92,7 @@ impl Cache {
     }
 
     /// Contents of which other segments can be served since the last call.
-    pub(super) fn take_changed(&mut self) -> BTreeSet<ContentId> {
+    pub(super) fn take_changed(&mut self) -> SortedSet<ContentId> {
         core::mem::take(&mut self.changed)
     }
 
@@ -210,7 +210,7 @@ impl Cache {
     fn warm(&mut self, key: CacheKey, shards: impl IntoIterator<Item = VerifiedShard>) {
         self.uses += 1;
         let used = self.uses;
-        let fresh = || Hot { shards: BTreeMap::new(), bytes: 0, used };
+        let fresh = || Hot { shards: SortedMap::new(), bytes: 0, used };
         let hot = self.hot.entry(key).or_insert_with(fresh);
         hot.used = used;
         for shard in shards {

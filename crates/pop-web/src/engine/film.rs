@@ -9,11 +9,11 @@ mod sources;
 mod supply;
 mod window;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use pop_erasure::{Content, ContentKey, ContentLink, Decoder, VerifiedShard};
 use pop_exchange::fetcher::{self, Fetcher};
+use pop_wire::sorted::SortedSet;
 use pop_wire::{ContentId, Instant, PeerId, ProviderRecord, SegmentIndex, Signed};
 
 use self::plain::Plain;
@@ -34,7 +34,7 @@ pub(super) struct Film {
     key: ContentKey,
     opened_at: Instant,
     /// Links on which the manifest was asked for, and how many of them said no.
-    asked: BTreeSet<LinkId>,
+    asked: SortedSet<LinkId>,
     refusals: usize,
     sources: Sources,
     reads: Reads,
@@ -56,20 +56,20 @@ struct Playing {
     starving: Option<(Instant, bool)>,
     /// Columns within reach, and needed, when that was last reported.
     reachable: (usize, usize),
-    late: BTreeSet<u64>,
+    late: SortedSet<u64>,
     late_segments: u64,
     /// Here, and not opened yet.
     segments: Vec<(SegmentIndex, Vec<VerifiedShard>, Origin)>,
     /// Since when it can be read.
     since: Instant,
     /// Viewers that said what they have.
-    announced: BTreeSet<LinkId>,
+    announced: SortedSet<LinkId>,
     /// Last time that everything was settled.
     settled_at: Instant,
     /// When to fetch on as if there were no other viewers.
     alone_until: Option<Instant>,
     /// Asked of the cache.
-    awaited: BTreeSet<u64>,
+    awaited: SortedSet<u64>,
     from_cache_bytes: u64,
 }
 
@@ -89,7 +89,7 @@ impl Film {
             content: link.content,
             key,
             opened_at: now,
-            asked: BTreeSet::new(),
+            asked: SortedSet::new(),
             refusals: 0,
             sources: Sources::new(id, link.content),
             reads: Reads::default(),

@@ -1,9 +1,8 @@
 //! What all parts of the engine share: time, keys, randomness, links, what is to be done.
 
-use std::collections::BTreeSet;
-
 use pop_erasure::VerifiedShard;
 use pop_exchange::Introduction;
+use pop_wire::sorted::SortedSet;
 use pop_wire::{Instant, Keypair, Message, PeerId, UnixTime};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -32,9 +31,9 @@ pub(super) struct Hub {
     /// For whoever keeps accounts.
     pub(super) news: Vec<News>,
     /// Connections to other viewers of which a channel was closed here.
-    orphans: BTreeSet<RtcId>,
+    orphans: SortedSet<RtcId>,
     rng: ChaCha20Rng,
-    liars: BTreeSet<PeerId>,
+    liars: SortedSet<PeerId>,
     next_link: u64,
     next_token: u64,
 }
@@ -56,8 +55,8 @@ impl Hub {
             is_online: true,
             pays: false,
             news: Vec::new(),
-            orphans: BTreeSet::new(),
-            liars: BTreeSet::new(),
+            orphans: SortedSet::new(),
+            liars: SortedSet::new(),
             next_link: 0,
             next_token: 0,
         }
@@ -176,7 +175,7 @@ impl Hub {
 
     /// Connections to other viewers that lost a channel since the last call: they have no use for
     /// the other.
-    pub(super) fn take_orphans(&mut self) -> BTreeSet<RtcId> {
+    pub(super) fn take_orphans(&mut self) -> SortedSet<RtcId> {
         core::mem::take(&mut self.orphans)
     }
 

@@ -1,7 +1,7 @@
 //! What other viewers are given: shards of segments that are here, as fast as the viewer of this
 //! page allows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use pop_erasure::{Content, Repairer};
@@ -11,6 +11,7 @@ use pop_exchange::provider::{
 };
 use pop_exchange::{Fault, ShardWithProof};
 use pop_wire::message::RefusalReason;
+use pop_wire::sorted::SortedMap;
 use pop_wire::{
     ColumnIndex, ColumnSet, ContentId, Instant, Message, PeerId, SegmentIndex, SegmentRanges,
 };
@@ -33,16 +34,16 @@ struct Shelf {
 
 pub(super) struct Serving {
     provider: Provider,
-    shelves: BTreeMap<ContentId, Shelf>,
+    shelves: SortedMap<ContentId, Shelf>,
     /// Reads that wait for the shell to load a segment.
-    waiting: BTreeMap<CacheKey, Vec<(Operation, ColumnIndex)>>,
+    waiting: SortedMap<CacheKey, Vec<(Operation, ColumnIndex)>>,
     /// Messages that wait for their turn under the cap.
     paced: VecDeque<(LinkId, Message)>,
     /// Bytes that may leave now; below zero while one message is being paid off.
     budget_bytes: i64,
     refilled_at: Instant,
     up_bytes: u64,
-    sent_bytes: BTreeMap<LinkId, u64>,
+    sent_bytes: SortedMap<LinkId, u64>,
 }
 
 impl Serving {
@@ -62,13 +63,13 @@ impl Serving {
         let provider = provider.map_err(|_| EngineError::Setting { field: "provider" })?;
         Ok(Self {
             provider,
-            shelves: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            shelves: SortedMap::new(),
+            waiting: SortedMap::new(),
             paced: VecDeque::new(),
             budget_bytes: 0,
             refilled_at: Instant::default(),
             up_bytes: 0,
-            sent_bytes: BTreeMap::new(),
+            sent_bytes: SortedMap::new(),
         })
     }
 

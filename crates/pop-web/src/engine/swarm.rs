@@ -3,10 +3,9 @@
 
 mod meet;
 
-use std::collections::BTreeMap;
-
 use pop_signal::session::{self, Now, Sessions, SessionsConfig};
 use pop_signal::{RelayMessage, SealKeypair};
+use pop_wire::sorted::SortedMap;
 use pop_wire::{ContentId, Instant, PeerId};
 
 use self::meet::Meet;
@@ -30,8 +29,8 @@ pub(super) struct Swarm {
     failed: Vec<PeerId>,
     /// It was said that there is none.
     lost: bool,
-    attended: BTreeMap<ContentId, FilmId>,
-    meets: BTreeMap<RtcId, Meet>,
+    attended: SortedMap<ContentId, FilmId>,
+    meets: SortedMap<RtcId, Meet>,
     next_rtc: u64,
 }
 
@@ -45,8 +44,8 @@ impl Swarm {
             relay: None,
             failed: Vec::new(),
             lost: false,
-            attended: BTreeMap::new(),
-            meets: BTreeMap::new(),
+            attended: SortedMap::new(),
+            meets: SortedMap::new(),
             next_rtc: 0,
         }
     }

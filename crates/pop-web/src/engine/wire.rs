@@ -1,12 +1,13 @@
 //! Links as they are: bytes that come in any pieces, a handshake first, then frames.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use pop_signal::handshake::ChannelBinding;
 use pop_signal::limits::HANDSHAKE_FRAME_BYTES_MAX;
 use pop_signal::{DtlsFingerprint, Handshake};
 use pop_wire::limits::FRAME_BYTES_MAX;
+use pop_wire::sorted::SortedMap;
 use pop_wire::{FrameSplitter, Instant, Keypair, PeerId};
 
 use super::limits::{DIAL_TIMEOUT_MS, LEDGER_ANSWER_BYTES_MAX, MESSAGES_BURST, MESSAGES_PER_S};
@@ -75,7 +76,7 @@ pub(super) enum Incoming {
 /// All links.
 #[derive(Debug, Default)]
 pub(super) struct Wires {
-    wires: BTreeMap<LinkId, Wire>,
+    wires: SortedMap<LinkId, Wire>,
     dialing: usize,
 }
 

@@ -1,10 +1,9 @@
 //! From a link to a content that can be read.
 
-use std::collections::BTreeSet;
-
 use pop_erasure::{Content, Decoder};
 use pop_exchange::asker::{Answer, Failure};
 use pop_exchange::fetcher::{Fetcher, FetcherConfig};
+use pop_wire::sorted::SortedSet;
 use pop_wire::{Instant, Manifest, Verified};
 
 use super::plain::Plain;
@@ -90,12 +89,12 @@ impl Film {
             told: (0..0, None, 0),
             starving: None,
             reachable: (0, 0),
-            late: BTreeSet::new(),
+            late: SortedSet::new(),
             late_segments: 0,
             segments: Vec::new(),
-            awaited: BTreeSet::new(),
+            awaited: SortedSet::new(),
             since: hub.now,
-            announced: BTreeSet::new(),
+            announced: SortedSet::new(),
             settled_at: hub.now,
             alone_until: None,
             from_cache_bytes: 0,

@@ -1,14 +1,14 @@
 //! Plaintext in memory: what readers are about to take, and a few segments beside it.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
+use pop_wire::sorted::SortedMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Plain {
     /// By segment: the bytes, and when they were used last.
-    segments: BTreeMap<u64, (Bytes, u64)>,
+    segments: SortedMap<u64, (Bytes, u64)>,
     uses: u64,
 }
 

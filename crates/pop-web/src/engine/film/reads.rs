@@ -1,9 +1,9 @@
 //! Reads of one film: which bytes each wants, how far it is, and which of them leads.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use pop_wire::Instant;
+use pop_wire::sorted::SortedMap;
 
 use super::plain::Plain;
 use crate::engine::limits::PIECE_BYTES_MAX;
@@ -27,7 +27,7 @@ pub(super) struct Read {
 
 #[derive(Debug, Default)]
 pub(super) struct Reads {
-    reads: BTreeMap<ReadId, Read>,
+    reads: SortedMap<ReadId, Read>,
     serial: u64,
     pub(super) given_bytes: u64,
 }

@@ -1,9 +1,8 @@
 //! Who has shards of a film: holders that are dialled, viewers that came by signalling.
 
-use std::collections::BTreeMap;
-
 use pop_exchange::fetcher::{self, Fetcher};
 use pop_incentive::exposure::IpPrefix;
+use pop_wire::sorted::SortedMap;
 use pop_wire::{ColumnSet, ContentId, Instant, PeerId, ProviderRecord, Signed};
 
 use crate::engine::directory::Directory;
@@ -28,9 +27,9 @@ struct Holder {
 pub(super) struct Sources {
     film: FilmId,
     content: ContentId,
-    holders: BTreeMap<PeerId, Holder>,
+    holders: SortedMap<PeerId, Holder>,
     /// Links to other viewers, and over them what came.
-    viewers: BTreeMap<LinkId, PeerId>,
+    viewers: SortedMap<LinkId, PeerId>,
     /// From viewers that are gone, in bytes.
     viewers_before: u64,
     /// From masternodes that are forgotten, in bytes.
@@ -42,8 +41,8 @@ impl Sources {
         Self {
             film,
             content,
-            holders: BTreeMap::new(),
-            viewers: BTreeMap::new(),
+            holders: SortedMap::new(),
+            viewers: SortedMap::new(),
             viewers_before: 0,
             holders_before: 0,
         }
@@ -215,7 +214,7 @@ impl Sources {
 
     /// A look at each source.
     pub(super) fn report(&self, fetcher: Option<&Fetcher>, max: usize) -> Vec<SourceStats> {
-        let reports: BTreeMap<LinkId, _> =
+        let reports: SortedMap<LinkId, _> =
             fetcher.into_iter().flat_map(Fetcher::sources).map(|it| (it.link, it)).collect();
         let stats = |peer: PeerId, kind, link: Option<LinkId>, columns, before| {
             let report = link.and_then(|link| reports.get(&link));

@@ -81,8 +81,7 @@ pub struct Provider {
     links: SortedMap<LinkId, Link>,
     peers: SortedMap<PeerId, Peer>,
     serving: Serving,
-    /// Thousands on a busy node, and done in about the order of their coming: a table from whose
-    /// front is taken, which a sorted vector is not.
+    /// Thousands on a busy node, and the oldest go first: too many for a sorted vector.
     operations: BTreeMap<Token, Operation>,
     /// Counts tokens and uploads; never reused.
     serial: u64,

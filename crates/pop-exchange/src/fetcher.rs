@@ -85,6 +85,8 @@ pub struct Fetcher {
     response: ResponseTime,
     /// Last delivery of any source.
     progress_at: Instant,
+    /// The first delivery after a time in which everybody was silent.
+    woken_at: Instant,
     /// Something changed that may allow another request.
     dirty: bool,
     /// Some request found no source with room.
@@ -131,6 +133,7 @@ impl Fetcher {
             charged_bytes: 0,
             response: ResponseTime::default(),
             progress_at: Instant::default(),
+            woken_at: Instant::default(),
             dirty: false,
             short_of_room: false,
             draw_at: Instant::default(),

@@ -74,6 +74,9 @@ impl Fetcher {
         let flight = self.answered(from, id)?;
         let verified = self.verify(&flight, shard)?;
         let Flight { segment: index, bytes, asked_at, .. } = flight;
+        if self.was_everybody_silent() {
+            self.woken_at = now;
+        }
         if let Some(source) = self.sources.get_mut(&from) {
             source.delivered(bytes, now);
         }

@@ -287,7 +287,9 @@ impl Fetcher {
             }
             let silent_ms = source.silent_ms(now);
             source.strikes = silent_ms / limit_ms.max(1);
-            let others = self.progress_at > source.progress_at.after_ms(limit_ms);
+            // Others went on without it, and not just before it could after a silence of all.
+            let since = source.progress_at.max(self.woken_at);
+            let others = self.progress_at > since.after_ms(limit_ms);
             if source.strikes >= self.config.strikes_max && others {
                 source.rest(now.after_ms(self.config.rest_ms));
                 resting.push((*link, source.peer, silent_ms));
@@ -299,6 +301,12 @@ impl Fetcher {
             asked.into_iter().for_each(|id| self.cancel(id));
             self.outputs.push_back(Output::Event(Event::SourceResting { peer, silent_ms }));
         }
+    }
+
+    /// Whether all that are asked something have strikes: then nothing is known of any of them.
+    pub(super) fn was_everybody_silent(&self) -> bool {
+        let asked = |it: &&Source| it.kind != SourceKind::Local && it.silent_ms(self.now) > 0;
+        self.sources.values().filter(asked).all(|source| source.strikes > 0)
     }
 
     /// Requests that take too long are backed by another one: of urgent segments, and of the
@@ -339,7 +347,9 @@ impl Fetcher {
         let live: Vec<&Source> =
             self.sources.values().filter(|source| source.is_live(self.now)).collect();
         let held = self.segments.get(&head).map(Segment::columns).unwrap_or_default();
-        let offering = live.iter().filter(|source| source.serves(head));
+        // When everybody is silent nobody is left alone, and nobody offers anything either.
+        let answers = |source: &&&Source| source.strikes < self.config.strikes_max;
+        let offering = live.iter().filter(answers).filter(|source| source.serves(head));
         let offered = offering.flat_map(|source| source.columns.iter().copied());
         let reachable = held.union(&offered.collect::<ColumnSet>()).len();
         if reachable >= needed {

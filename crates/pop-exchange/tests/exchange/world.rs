@@ -2,6 +2,7 @@
 //! and throughput, stores with delay, and holders that die, lie or dawdle.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -50,6 +51,8 @@ pub(crate) struct Holder {
     pub(crate) latency_ms: u64,
     pub(crate) bytes_per_s: u64,
     pub(crate) alive: bool,
+    /// When its process hangs, in microseconds: what comes in then waits.
+    hangs_us: Range<u64>,
     pub(crate) kind: SourceKind,
     /// What a viewer holds and announces.
     pub(crate) segments: SegmentRanges,
@@ -168,6 +171,7 @@ impl World {
             latency_ms,
             bytes_per_s,
             alive: true,
+            hangs_us: 0..0,
             kind,
             segments: SegmentRanges::default(),
             timer: None,
@@ -265,6 +269,11 @@ impl World {
         self.at(at_ms * 1_000, Happening::Revive(holder));
     }
 
+    /// The holder's process hangs for so long, in milliseconds, and goes on where it was.
+    pub(crate) fn hang(&mut self, ms: Range<u64>, holder: usize) {
+        self.holders[holder].hangs_us = ms.start * 1_000..ms.end * 1_000;
+    }
+
     /// Let everything happen that happens before `until_ms`.
     pub(crate) fn run(&mut self, until_ms: u64) {
         while self.step(until_ms) {}
@@ -327,6 +336,12 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
+            Happening::ToHolder(holder, link, message)
+                if self.holders[holder].hangs_us.contains(&self.now_us) =>
+            {
+                let end_us = self.holders[holder].hangs_us.end;
+                self.at(end_us, Happening::ToHolder(holder, link, message));
+            }
             Happening::ToHolder(holder, link, message) => {
                 if self.holders[holder].alive && self.holders[holder].manner != Manner::Silent {
                     self.hold(holder, provider::Input::Message { link, message });

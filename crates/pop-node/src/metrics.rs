@@ -113,6 +113,19 @@ impl Metrics {
         self.registry().register_collector(Box::new(reading));
     }
 
+    /// Adds a counter for each value of one label, read when somebody asks for them. Which values
+    /// there are never changes, and none of what it reads decreases.
+    pub fn read_counters(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static,
+    ) {
+        let readings = Readings { name, help, label, read: Box::new(read) };
+        self.registry().register_collector(Box::new(readings));
+    }
+
     /// Shows how full and how healthy a column store is.
     pub fn watch_store(&self, store: &ColumnStore) {
         let read = |read: fn(&ColumnStore) -> u64| {
@@ -167,6 +180,32 @@ impl Collector for Reading {
 }
 
 impl Debug for Reading {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+/// Counters that live elsewhere, one for each value of a label.
+struct Readings {
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    read: Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
+}
+
+impl Collector for Readings {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let kind = MetricType::Counter;
+        let mut metric = encoder.encode_descriptor(self.name, self.help, None, kind)?;
+        for (value, counted) in (self.read)() {
+            let labels = [(self.label, value)];
+            ConstCounter::new(counted).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Debug for Readings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name)
     }

@@ -28,7 +28,7 @@ use crate::serve::{Server, ServerEvent, Stream};
 use crate::settings::{Settings, SettingsError};
 use crate::stats::Stats;
 use crate::transport::Role;
-use crate::web::{Lookups, RelayDesk, WebListener, WebPlace};
+use crate::web::{Lookups, RelayDesk, RelayFigures, WebListener, WebPlace};
 
 /// Time that a shutdown waits for what is under way.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,6 +75,8 @@ pub(crate) struct Inner {
     /// Money for browsers, if this node is in a demo.
     pub(crate) faucet: watch::Sender<Option<Faucet>>,
     http: watch::Sender<Option<SocketAddr>>,
+    /// What the relay of a masternode counts.
+    pub(crate) relay: Option<Arc<RelayFigures>>,
     /// Where browsers reach this node, if they do.
     pub(crate) web: Option<WebPlace>,
 }
@@ -167,6 +169,7 @@ impl Node {
             demo: watch::Sender::new(None),
             faucet: watch::Sender::new(None),
             http: watch::Sender::new(None),
+            relay: (role == Role::Masternode).then(Arc::default),
             web: web.as_ref().map(WebListener::place),
             settings,
         });

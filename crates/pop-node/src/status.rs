@@ -117,5 +117,8 @@ impl Node {
         if let Some(store) = &self.inner.store {
             metrics.watch_store(store);
         }
+        if let Some(relay) = &self.inner.relay {
+            relay.register(metrics);
+        }
     }
 }

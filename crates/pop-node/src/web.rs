@@ -14,6 +14,7 @@
 mod address;
 mod admission;
 mod entries;
+mod figures;
 mod ledger;
 mod limits;
 mod lookups;
@@ -35,6 +36,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) use self::address::{ip_of, is_for_browsers};
 pub(crate) use self::entries::Entries;
+pub(crate) use self::figures::RelayFigures;
 pub(crate) use self::lookups::Lookups;
 pub(crate) use self::relay::RelayDesk;
 

@@ -66,7 +66,7 @@ use crate::{LinkId, Prefix, RelayMessage, Rendezvous};
 
 pub use self::bucket::Rate;
 pub use self::config::RelayConfig;
-pub use self::port::{CloseReason, Input, Output, RelayHoldings, RelayStats};
+pub use self::port::{CloseReason, Input, Output, Refusals, RelayHoldings, RelayStats};
 
 /// The shell's own mistake; the relay is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -227,12 +227,13 @@ impl Relay {
             match self.peers.charge(&self.config, now, link, bytes) {
                 Some(peer) => self.relay_says(now, link, peer, message),
                 // A relay is not told: it can't do anything about it, nor can those behind it.
-                None => self.stats.refused += 1,
+                None => self.stats.refused.relay_rate += 1,
             }
         }
     }
 
     fn relay_says(&mut self, now: Instant, link: LinkId, peer: PeerId, message: RelayMessage) {
+        self.stats.taken_over += u64::from(matches!(message, RelayMessage::Forward { .. }));
         match message {
             RelayMessage::Forward { to: Destination::Rendezvous(rendezvous), envelope, .. } => {
                 self.deliver(now, rendezvous, envelope);
@@ -262,7 +263,7 @@ impl Relay {
             && !self.gatherings.contains(&topic)
             || !self.gatherings.takes_report(&topic, &peer, self.config.reports_max);
         if full && count > 0 {
-            self.stats.refused += 1;
+            self.stats.refused.full += 1;
             return;
         }
         let elsewhere = self.gatherings.report(now, topic, peer, count);
@@ -313,6 +314,11 @@ impl Relay {
             return;
         }
         self.output_bytes += bytes;
+        match message {
+            RelayMessage::Deliver { .. } => self.stats.letters_out += 1,
+            RelayMessage::Forward { .. } => self.stats.handed_over += 1,
+            _ => {}
+        }
         self.stats.sent += 1;
         self.stats.sent_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
         self.outputs.push_back(Output::Send { link, message });

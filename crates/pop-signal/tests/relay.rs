@@ -527,13 +527,38 @@ fn a_flood_from_one_prefix_does_not_hurt_an_honest_client() {
         stage.later(1_000);
     }
     assert_eq!(arrived, seconds, "of the honest client's letters");
-    let passed = stage.relay.stats().received - stage.relay.stats().refused;
+    let passed = stage.relay.stats().received - stage.relay.stats().refused.total();
     let allowed = config.prefix_rate.messages_burst + 20 * config.prefix_rate.messages_per_s;
     assert!(passed <= allowed + 2 * 20 + 1, "{passed} of the flood passed, {allowed} allowed");
     println!(
         "{} refused, {passed} passed, {arrived} of {seconds} arrived",
-        stage.relay.stats().refused
+        stage.relay.stats().refused.total()
     );
+}
+
+#[test]
+fn the_operator_sees_what_passed_and_which_limit_refused_the_rest() {
+    let mut config = RelayConfig::default();
+    config.rendezvous_per_client_max = 1;
+    let mut stage = Stage::new(config);
+    stage.know([peer(2)]);
+    stage.relay_up(OTHER, peer(2));
+    stage.quiet(BOB, attach(R, Attachment::Session));
+    stage.quiet(BOB, attach(R, Attachment::Session));
+    stage.says(BOB, attach(Rendezvous([9; 32]), Attachment::Session));
+    stage.says(ALICE, letter_to(peer(1)));
+    stage.says(ALICE, letter_to(peer(2)));
+    stage.says(ALICE, letter_to(peer(3)));
+    let to = Destination::Rendezvous(R);
+    stage.says(OTHER, RelayMessage::Forward { to, last: true, envelope: envelope() });
+    stage.says(ALICE, RelayMessage::Announce { topic: T, envelope: envelope() });
+    let stats = stage.relay.stats();
+    assert_eq!((stats.letters_in, stats.letters_out), (4, 2));
+    assert_eq!((stats.handed_over, stats.taken_over), (1, 1));
+    assert_eq!(stats.sessions, 1, "attached again is the same session");
+    let refused: Vec<_> = stats.refused.by_rule().into_iter().filter(|(_, it)| *it > 0).collect();
+    assert_eq!(refused, [("rendezvous", 1), ("topics", 1), ("unknown_relay", 1)]);
+    assert_eq!(stats.refused.total(), 3);
 }
 
 #[test]

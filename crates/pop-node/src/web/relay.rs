@@ -24,6 +24,7 @@ use pop_wire::PeerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::figures::RelayFigures;
 use super::limits::{
     RELAY_BYTES_WAITING_MAX, RELAY_CENSUS_INTERVAL, RELAY_FRAMES_WAITING_MAX,
     RELAY_MESSAGES_WAITING_MAX,
@@ -65,6 +66,7 @@ impl RelayDesk {
         let desk = Self { requests };
         let driver = Driver {
             inner: Arc::clone(inner),
+            figures: inner.relay.clone().unwrap_or_default(),
             relay,
             clock: Clock::start(),
             desk: desk.clone(),
@@ -108,6 +110,7 @@ struct Frame {
 
 struct Driver {
     inner: Arc<Inner>,
+    figures: Arc<RelayFigures>,
     relay: Relay,
     clock: Clock,
     /// Where dialled streams go.
@@ -139,6 +142,7 @@ impl Driver {
                 () = tokio::time::sleep(wait) => self.handle(Input::Tick),
             }
             self.drain();
+            self.figures.are(self.relay.stats(), self.relay.holdings());
         }
     }
 
@@ -216,10 +220,14 @@ impl Driver {
     fn send(&self, link: LinkId, message: &RelayMessage) {
         let Some(link) = self.links.get(&link) else { return };
         let bytes = u32::try_from(message.frame_bytes()).unwrap_or(u32::MAX);
-        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) else { return };
+        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) else {
+            return self.figures.dropped_frame();
+        };
         let mut frame = BytesMut::with_capacity(message.frame_bytes());
         message.encode_frame(&mut frame);
-        let _dropped = link.frames.try_send(Frame { bytes: frame.freeze(), _room: room });
+        if link.frames.try_send(Frame { bytes: frame.freeze(), _room: room }).is_err() {
+            self.figures.dropped_frame();
+        }
     }
 
     fn dial(&self, peer: PeerId) {

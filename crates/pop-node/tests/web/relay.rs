@@ -17,7 +17,8 @@ use pop_wire::{FrameSplitter, Keypair, PeerId};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::browser::{Pipe, greet, pipe, socket, socket_address};
-use crate::network::{HANG, Network};
+use crate::entries::get;
+use crate::network::{HANG, Network, wait_for};
 
 /// A browser's link to its relay.
 struct Client {
@@ -79,8 +80,11 @@ fn sealed(text: &[u8], to: &SealKeypair) -> Envelope {
 }
 
 #[tokio::test]
-async fn browsers_on_two_nodes_exchange_sealed_envelopes_both_ways() {
-    let network = Network::start(2).await;
+async fn browsers_on_two_nodes_exchange_sealed_envelopes_both_ways_and_their_relays_count_them() {
+    let network = Network::start_with(2, |_, settings| {
+        settings.http_listen = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
     let at = |index: usize| network.nodes[index].web_addresses()[0].clone();
     let relay = |index: usize| network.nodes[index].peer_id();
     let mut alice = Client::dial(&at(0), 92).await;
@@ -111,6 +115,41 @@ async fn browsers_on_two_nodes_exchange_sealed_envelopes_both_ways() {
         bob.say(RelayMessage::Send { to, envelope: got.clone() }).await;
         while alice.hear().await.envelope() != Some(&got) {}
     }
+    // And nobody's letter, to a relay that there is not.
+    let nobody = Keypair::from_secret_bytes(&[95; 32]).unwrap().peer_id();
+    let to = Address { relay: nobody, rendezvous: to_bob };
+    alice.say(RelayMessage::Send { to, envelope: sealed(&[0; 40], &key) }).await;
+    while !matches!(alice.hear().await, RelayMessage::Refused { .. }) {}
+    for (node, refused) in [(0, 1), (1, 0)] {
+        assert_counted(&network.nodes[node], refused).await;
+    }
+}
+
+/// What `/metrics` says of a relay with one viewer, who sent and got five letters over another.
+async fn assert_counted(node: &pop_node::Node, refused: u64) {
+    let gateway = node.http_address().unwrap();
+    // The relay shows its figures after what it does.
+    wait_for(|| async {
+        let text = get(gateway, "/metrics").await;
+        let figure = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.unwrap_or_else(|| panic!("{name} is not in\n{text}")).parse::<u64>().unwrap()
+        };
+        let letters = ["letters_in", "letters_out", "taken_over", "handed_over"]
+            .map(|it| figure(&format!("pop_relay_{it}_total")));
+        figure("pop_relay_refused_total{rule=\"unknown_relay\"}") == refused
+            && figure("pop_relay_refused_total{rule=\"rate\"}") == 0
+            && letters.iter().all(|counted| *counted >= 5)
+            && figure("pop_relay_sessions_total") == 1
+            && figure("pop_relay_clients") == 1
+            && figure("pop_relay_peers") > 0
+            && figure("pop_relay_rendezvous") == 1
+            && figure("pop_relay_topics") == 0
+            && figure("pop_relay_received_bytes_total") > 0
+            && figure("pop_relay_sent_bytes_total") > 0
+            && figure("pop_relay_frames_dropped_total") == 0
+    })
+    .await;
 }
 
 /// A masternode in a process of its own.

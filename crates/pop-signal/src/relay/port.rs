@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pop_wire::PeerId;
 
+use crate::message::RefusedReason;
 use crate::{LinkId, Prefix, RelayMessage};
 
 /// What happens to a relay.
@@ -110,10 +111,67 @@ pub struct RelayStats {
     pub sent: u64,
     /// Bytes of their frames.
     pub sent_bytes: u64,
-    /// Messages over a limit.
-    pub refused: u64,
+    /// Envelopes that clients of this relay sent and that were within their rate.
+    pub letters_in: u64,
+    /// Envelopes that were handed to clients of this relay.
+    pub letters_out: u64,
+    /// Envelopes that came from other relays within their rate.
+    pub taken_over: u64,
+    /// Envelopes that were handed to other relays.
+    pub handed_over: u64,
+    /// Rendezvous that clients attached for a session; each counts when it is attached first.
+    pub sessions: u64,
+    /// Messages over a limit, by limit.
+    pub refused: Refusals,
     /// Envelopes for which nobody waited here, or for which there was no room.
     pub dropped: u64,
+}
+
+/// Messages that were refused, by the limit that they met.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusals {
+    /// A client's, or its neighbours', or all clients' rate.
+    pub rate: u64,
+    /// Another relay's rate.
+    pub relay_rate: u64,
+    /// Rendezvous of one client.
+    pub rendezvous: u64,
+    /// Topics of one client, and announcements in one that the client has not joined.
+    pub topics: u64,
+    /// Rendezvous, topics and reports of all.
+    pub full: u64,
+    /// Letters for a relay that is not known.
+    pub unknown_relay: u64,
+}
+
+impl Refusals {
+    /// Each limit's name, and how many messages it refused.
+    pub fn by_rule(&self) -> [(&'static str, u64); 6] {
+        [
+            ("rate", self.rate),
+            ("relay_rate", self.relay_rate),
+            ("rendezvous", self.rendezvous),
+            ("topics", self.topics),
+            ("full", self.full),
+            ("unknown_relay", self.unknown_relay),
+        ]
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.by_rule().iter().map(|(_, refused)| refused).sum()
+    }
+
+    pub(super) fn count(&mut self, reason: RefusedReason) {
+        *match reason {
+            RefusedReason::Rate => &mut self.rate,
+            RefusedReason::Rendezvous => &mut self.rendezvous,
+            RefusedReason::Topics => &mut self.topics,
+            RefusedReason::Full => &mut self.full,
+            RefusedReason::UnknownRelay => &mut self.unknown_relay,
+        } += 1;
+    }
 }
 
 /// How much a relay holds now.

@@ -26,8 +26,14 @@ impl Relay {
                 self.leave(now, link, &topic);
                 Ok(())
             }
-            RelayMessage::Send { to, envelope } => self.letter(now, to, envelope),
-            RelayMessage::Announce { topic, envelope } => self.announce(now, link, topic, envelope),
+            RelayMessage::Send { to, envelope } => {
+                self.stats.letters_in += 1;
+                self.letter(now, to, envelope)
+            }
+            RelayMessage::Announce { topic, envelope } => {
+                self.stats.letters_in += 1;
+                self.announce(now, link, topic, envelope)
+            }
             RelayMessage::Deliver { .. }
             | RelayMessage::Refused { .. }
             | RelayMessage::Forward { .. }
@@ -38,13 +44,13 @@ impl Relay {
             }
         };
         if let Err(reason) = refused {
-            self.stats.refused += 1;
+            self.stats.refused.count(reason);
             self.send(link, RelayMessage::Refused { reason, retry_after_ms: 0 });
         }
     }
 
     pub(super) fn over_rate(&mut self, link: LinkId, refusal: &Refusal) {
-        self.stats.refused += 1;
+        self.stats.refused.count(RefusedReason::Rate);
         match refusal {
             Refusal::Tell { wait_ms } => {
                 let wait_ms = u32::try_from(*wait_ms).unwrap_or(u32::MAX).min(RETRY_AFTER_MS_MAX);
@@ -84,7 +90,8 @@ impl Relay {
             }
             None => {}
         }
-        client.rendezvous.insert(rendezvous);
+        let is_new = client.rendezvous.insert(rendezvous);
+        self.stats.sessions += u64::from(is_new && attachment == Attachment::Session);
         self.attached.attach(now, rendezvous, link, attachment);
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! | `GET, HEAD /content/{id}?k=<key>` | the plaintext, with full range semantics; `filename=` names it, `download=1` saves it |
 //! | `GET /play/{id}#k=<key>` | the player: fetches, checks and decrypts in the browser, where the key stays |
 //! | `GET /watch/{id}#k=<key>` | a plain page over `/content/{id}` |
-//! | `GET /web/{file}` | what the player is made of |
+//! | `GET /web/{file}` | what the player is made of, after gzip for who takes it |
 //! | `GET /api/v1/web` | where browsers begin: masternodes, the ledger, a price |
 //! | `GET /` | this list, as JSON or as a page |
 //! | `GET /healthz` | 200 while the process answers |

@@ -1,5 +1,8 @@
 //! Everything beside the content: pages, health, metrics, cross-origin rules.
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
 use pop_node::http::Readiness;
 
 use crate::client::ask;
@@ -74,6 +77,54 @@ async fn a_file_of_the_player_is_not_sent_again_while_it_is_the_same() {
     assert_eq!((again.status, again.body.len()), (304, 0));
     let stale = ask(gateway.address, "GET", "/web/pop.js", &["If-None-Match: \"other\""]).await;
     assert_eq!(stale.status, 200);
+}
+
+#[tokio::test]
+async fn the_player_comes_packed_to_those_who_take_gzip_and_plain_to_others() {
+    let gateway = start().await;
+    for file in pop_web::dist::FILES {
+        let target = format!("/web/{}", file.name);
+        let accept = ["Accept-Encoding: br, gzip;q=0.8"];
+        let packed = ask(gateway.address, "GET", &target, &accept).await;
+        assert_eq!((packed.status, packed.whole), (200, true), "{target}");
+        assert_eq!(packed.header("content-encoding"), Some("gzip"), "{target}");
+        let mut plain = Vec::new();
+        GzDecoder::new(&packed.body[..]).read_to_end(&mut plain).unwrap();
+        assert_eq!(plain, file.bytes, "{target}");
+        let unpacked = ask(gateway.address, "GET", &target, &[]).await;
+        assert_eq!(unpacked.header("content-encoding"), None, "{target}");
+        assert_eq!(unpacked.body, file.bytes, "{target}");
+        for same in ["content-type", "vary", "cache-control"] {
+            assert_eq!(packed.header(same), unpacked.header(same), "{target}: {same}");
+        }
+        let varies = unpacked.header("vary").unwrap();
+        assert!(varies.contains("accept-encoding"), "{target}: {varies}");
+        assert_ne!(packed.header("etag"), unpacked.header("etag"), "{target}");
+    }
+    let page = format!("/play/{}", id(FILM));
+    let page = ask(gateway.address, "GET", &page, &["Accept-Encoding: gzip"]).await;
+    assert_eq!(page.header("content-encoding"), Some("gzip"));
+}
+
+#[tokio::test]
+async fn the_packed_wasm_stays_wasm_and_is_the_same_file_each_time() {
+    let gateway = start().await;
+    let ask_wasm = async |method: &str, headers: &[&str]| {
+        ask(gateway.address, method, "/web/pop_web_bg.wasm", headers).await
+    };
+    let first = ask_wasm("GET", &["Accept-Encoding: gzip"]).await;
+    assert_eq!(first.header("content-type"), Some("application/wasm"));
+    let raw = ask_wasm("GET", &[]).await.body.len();
+    assert!(first.body.len() * 3 < raw, "{} of {raw} bytes", first.body.len());
+    let head = ask_wasm("HEAD", &["Accept-Encoding: gzip"]).await;
+    assert_eq!(head.header("content-length"), Some(&*first.body.len().to_string()));
+    let tag = format!("If-None-Match: {}", first.header("etag").unwrap());
+    let again = ask_wasm("GET", &["Accept-Encoding: gzip", &tag]).await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    assert_eq!(again.header("etag"), first.header("etag"));
+    // Who has it packed and wants it plain has other bytes than are meant.
+    let plain = ask_wasm("GET", &[&tag]).await;
+    assert_eq!((plain.status, plain.body.len()), (200, raw));
 }
 
 #[tokio::test]

@@ -24,9 +24,21 @@ const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChromiumError {
+    /// There is none where it was said to be, or, if nobody said, none on the path.
+    #[error("there is no Chromium {}", where_looked(.named.as_deref()))]
+    Missing {
+        /// The place that was named.
+        named: Option<PathBuf>,
+    },
     /// It can't be started.
     #[error("cannot start the browser: {0}")]
     Start(#[from] std::io::Error),
+    /// It ended as soon as it was started.
+    #[error("the browser does not start; it says: {said}")]
+    EndedAtOnce {
+        /// The last line that it printed.
+        said: String,
+    },
     /// It ended, or was killed.
     #[error("the browser is gone")]
     Gone,
@@ -60,6 +72,25 @@ pub fn find() -> Option<PathBuf> {
     places.find_map(|place| NAMES.iter().map(|name| place.join(name)).find(|it| it.is_file()))
 }
 
+/// The browser that is `named`, else the one that [`find`] finds.
+///
+/// # Errors
+/// [`ChromiumError::Missing`]: there is no such file.
+pub fn locate(named: Option<&Path>) -> Result<PathBuf, ChromiumError> {
+    let found = named.map(Path::to_owned).or_else(find);
+    match found {
+        Some(program) if program.is_file() => Ok(program),
+        named => Err(ChromiumError::Missing { named }),
+    }
+}
+
+fn where_looked(named: Option<&Path>) -> String {
+    match named {
+        Some(named) => format!("at {}", named.display()),
+        None => format!("on the path: looked for {}", NAMES.join(", ")),
+    }
+}
+
 /// A browser with a profile of its own. It ends with this, and with this process.
 #[derive(Debug)]
 pub struct Chromium {
@@ -80,13 +111,21 @@ impl Chromium {
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >&2"]);
         command.arg(program).args(arguments(&profile)).arg("about:blank");
+        // What it leaves behind goes with the profile.
+        command.env("TMPDIR", profile.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn()?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(ChromiumError::Gone);
         };
-        let pipe = Pipe::new(input, output)?;
-        Ok(Self { pipe, child, profile })
+        match Pipe::new(input, output) {
+            Ok(pipe) => Ok(Self { pipe, child, profile }),
+            Err(error) => {
+                let _ended_before = child.kill();
+                let _status = child.wait();
+                Err(why_it_ended(error, &profile))
+            }
+        }
     }
 
     /// The connection to it.
@@ -103,7 +142,7 @@ impl Chromium {
     /// What it printed.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.profile.path().join("log")).unwrap_or_default()
+        log_in(&self.profile)
     }
 }
 
@@ -112,6 +151,18 @@ impl Drop for Chromium {
     fn drop(&mut self) {
         let _ended_before = self.child.kill();
         let _status = self.child.wait();
+    }
+}
+
+fn log_in(profile: &TempDir) -> String {
+    std::fs::read_to_string(profile.path().join("log")).unwrap_or_default()
+}
+
+fn why_it_ended(error: ChromiumError, profile: &TempDir) -> ChromiumError {
+    let log = log_in(profile);
+    match (error, log.lines().rfind(|line| !line.trim().is_empty())) {
+        (ChromiumError::Gone, Some(said)) => ChromiumError::EndedAtOnce { said: said.to_owned() },
+        (error, _) => error,
     }
 }
 
@@ -139,4 +190,24 @@ fn arguments(profile: &TempDir) -> Vec<OsString> {
     directory.push(profile.path().join("profile"));
     arguments.push(directory);
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_that_is_not_there_is_named() {
+        let missing = locate(Some(Path::new("/nonexistent/chromium"))).unwrap_err();
+        assert_eq!(missing.to_string(), "there is no Chromium at /nonexistent/chromium");
+        let nowhere = ChromiumError::Missing { named: None }.to_string();
+        assert!(nowhere.contains("chromium, chromium-browser, google-chrome"), "{nowhere}");
+    }
+
+    #[test]
+    fn what_is_no_browser_says_why_it_ended() {
+        let ended = Chromium::start(Path::new("/nonexistent/chromium")).unwrap_err().to_string();
+        assert!(ended.contains("/nonexistent/chromium"), "{ended}");
+        assert!(ended.starts_with("the browser does not start"), "{ended}");
+    }
 }

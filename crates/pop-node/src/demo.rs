@@ -2,8 +2,10 @@
 //! more than a quarter of the processes killed while it plays.
 
 mod bank;
+mod browser;
 mod cluster;
 mod faucet;
+mod figures;
 mod lineup;
 mod material;
 mod player;
@@ -15,7 +17,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use self::faucet::{Faucet, FaucetError};
+pub use self::browser::BrowserReport;
+pub(crate) use self::faucet::{Faucet, FaucetError, REQUEST_BYTES_MAX};
 pub use self::stage::Stage;
 
 /// The clip that plays when no file is named. See `assets/ATTRIBUTION.md`.
@@ -91,7 +94,7 @@ pub struct DemoReport {
     pub redundancy_after_repair: u32,
     /// Nodes killed after the repair: as many as the repaired placement survives.
     pub killed_after_repair: u32,
-    /// Base units that left the viewer's vault for the masternodes.
+    /// Base units that left the demo's own vault for the masternodes.
     pub paid: u128,
     /// Base units that the viewer promised them: `paid`, and what was on its way to those that were
     /// killed.
@@ -110,20 +113,56 @@ pub struct DemoReport {
     pub slashed: u128,
     /// Whether the whole could be fetched once more after that, and was identical.
     pub second_fetch_identical: bool,
+    /// Base units that left the vaults of viewers on the page, whom the demo funds.
+    pub browser_paid: u128,
+    /// Base units that such viewers earned by passing on what they had.
+    pub browser_earned: u128,
+    /// What the demo's own viewers in browser tabs saw, if it had some. Its fields stand among
+    /// these.
+    #[serde(flatten)]
+    pub browser: Option<BrowserReport>,
 }
 
 impl DemoReport {
     /// Whether everything held that the demo promises. A stall is not a lie: it is printed.
     #[must_use]
     pub fn kept_its_promise(&self) -> bool {
-        self.identical && self.second_fetch_identical && self.money_adds_up()
+        let in_browsers = self.browser.as_ref().is_none_or(|seen| seen.browser_identical);
+        self.identical && self.second_fetch_identical && in_browsers && self.money_adds_up()
     }
 
-    /// Whether what left the vault is what the masternodes have, and no more than was promised.
+    /// Whether what left the vaults is what the masternodes and viewers have, and no more left the
+    /// demo's own than was promised.
     #[must_use]
     pub fn money_adds_up(&self) -> bool {
-        self.paid == self.earned_total && self.paid <= self.promised && self.slashed == 0
+        let paid = self.paid.checked_add(self.browser_paid);
+        let earned = self.earned_total.checked_add(self.browser_earned);
+        paid.is_some() && paid == earned && self.paid <= self.promised && self.slashed == 0
     }
+}
+
+/// How playback goes on.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The demo's own playhead, in bytes.
+    pub played_bytes: u64,
+    /// Masternodes killed so far.
+    pub killed: usize,
+    /// Viewers in browser tabs, if there are some.
+    pub browser: Option<BrowserProgress>,
+}
+
+/// How viewers in browser tabs get on.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct BrowserProgress {
+    /// How many there are.
+    pub viewers: usize,
+    /// Times that one of them had to wait.
+    pub stalls: u64,
+    /// See [`BrowserReport::browser_bytes_from_peers_percent`].
+    pub from_peers_percent: f64,
 }
 
 /// How long playback runs before nodes are killed, as a share of the film: early.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use pop_erasure::{EncodeError, GeometryError, LinkError};
 use pop_wire::{Amount, ContentId, PeerId, SegmentIndex, WalletAddress, WireError};
 
+use crate::chromium::ChromiumError;
 use crate::disk::StoreError;
 use crate::ledger::{LedgerClientError, LedgerFileError};
 use crate::settings::SettingsError;
@@ -215,6 +216,9 @@ pub enum NodeError {
         /// Why not.
         source: io::Error,
     },
+    /// A browser of the demo's can't be started, or broke off.
+    #[error(transparent)]
+    Browser(#[from] ChromiumError),
     /// The demonstration did not show what it promises.
     #[error("demo: {0}")]
     Demo(String),
@@ -250,9 +254,10 @@ impl NodeError {
             | Self::Listen { .. }
             | Self::Bootstrap { .. }
             | Self::NoNode { .. }
+            | Self::Browser(ChromiumError::Missing { .. })
             | Self::ShuttingDown => 69,
             Self::Equivocation { .. } | Self::Undecryptable { .. } => 76,
-            Self::Wire(_) | Self::Io { .. } | Self::Demo(_) => 1,
+            Self::Wire(_) | Self::Io { .. } | Self::Browser(_) | Self::Demo(_) => 1,
         }
     }
 
@@ -292,6 +297,7 @@ impl NodeError {
             Self::Bootstrap { .. } => "bootstrap",
             Self::NoNode { .. } => "no_node",
             Self::Io { .. } => "io",
+            Self::Browser(_) => "browser",
             Self::Demo(_) => "demo",
             Self::ShuttingDown => "shutting_down",
         }
@@ -346,6 +352,10 @@ impl NodeError {
                                           publisher collateral"
             }
             Self::Bootstrap { .. } => "check --bootstrap: /ip4/…/tcp/4700/p2p/<peer id>",
+            Self::Browser(ChromiumError::Missing { .. }) => {
+                "install one (Debian: apt-get install chromium), or name it with --chromium FILE \
+                 or in POP_CHROMIUM"
+            }
             Self::NoNode { .. } => "start one with `pop-node run`, or give its --http-listen",
             Self::Listen { .. } => "another program may use the port; choose one with --listen",
             _ => return None,

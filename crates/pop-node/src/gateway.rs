@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -18,7 +18,7 @@ use pop_wire::{ContentId, WalletAddress};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
-use crate::demo::FaucetError;
+use crate::demo::{FaucetError, REQUEST_BYTES_MAX};
 use crate::error::NodeError;
 use crate::fetch::{OpenedContent, Pace};
 use crate::http::{
@@ -62,12 +62,13 @@ pub(crate) async fn start(node: &Node) -> Result<(), NodeError> {
 
 /// Routes that only the node itself can answer.
 fn own_routes(node: Node) -> Router {
+    let short = DefaultBodyLimit::max(REQUEST_BYTES_MAX);
     Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/earnings", get(earnings))
         .route("/api/v1/web", get(entries))
         .route("/api/v1/demo", get(demo))
-        .route("/api/v1/demo/wallet", post(fund_wallet))
+        .route("/api/v1/demo/wallet", post(fund_wallet).layer(short))
         .with_state(node)
 }
 
@@ -108,7 +109,7 @@ struct Wallet {
     address: String,
 }
 
-/// Fund a browser's wallet; only in a demo, whose gateway is on loopback.
+/// Fund a browser's wallet, once; only in a demo, whose gateway is on loopback.
 async fn fund_wallet(State(node): State<Node>, Json(wallet): Json<Wallet>) -> Response {
     let Some(faucet) = node.inner.faucet.borrow().clone() else {
         return StatusCode::NOT_FOUND.into_response();
@@ -121,6 +122,9 @@ async fn fund_wallet(State(node): State<Node>, Json(wallet): Json<Wallet>) -> Re
             let amount = amount.to_string();
             let funded = amount.trim_end_matches(" POP");
             Json(serde_json::json!({ "funded": funded })).into_response()
+        }
+        Err(error @ FaucetError::Funded) => {
+            (StatusCode::CONFLICT, error.to_string()).into_response()
         }
         Err(error @ FaucetError::Empty) => {
             (StatusCode::TOO_MANY_REQUESTS, error.to_string()).into_response()

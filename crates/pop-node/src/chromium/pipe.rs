@@ -105,8 +105,27 @@ impl Pipe {
     /// # Errors
     /// [`ChromiumError`]: there is no such address, or the browser is gone.
     pub fn open(&self, url: &str) -> Result<Target, ChromiumError> {
-        let blank = json!({ "url": "about:blank" });
-        let made = self.call("", "Target.createTarget", blank)?;
+        self.open_in(json!({ "url": "about:blank" }), url)
+    }
+
+    /// Open a tab that shares no storage with any other, as on a machine of its own, and begin to
+    /// load its page. It runs as if it were in front, whatever is.
+    ///
+    /// # Errors
+    /// [`ChromiumError`]: there is no such address, or the browser is gone.
+    pub fn open_apart(&self, url: &str) -> Result<Target, ChromiumError> {
+        let made = self.call("", "Target.createBrowserContext", json!({}))?;
+        let context = made["browserContextId"].as_str().unwrap_or_default();
+        let place = json!({ "url": "about:blank", "browserContextId": context, "newWindow": true });
+        let target = self.open_in(place, "about:blank")?;
+        let in_front = json!({ "enabled": true });
+        self.call(&target.session, "Emulation.setFocusEmulationEnabled", in_front)?;
+        self.navigate(&target, url)?;
+        Ok(target)
+    }
+
+    fn open_in(&self, place: Value, url: &str) -> Result<Target, ChromiumError> {
+        let made = self.call("", "Target.createTarget", place)?;
         // It is attached to before the call is answered.
         let target = self.targets().into_iter().find(|target| made["targetId"] == *target.id);
         let target = target.ok_or(ChromiumError::Gone)?;

@@ -1,10 +1,11 @@
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 
 use pop_wire::Amount;
 
 use super::{Context, output, publish, run};
-use crate::demo::{DemoOptions, DemoReport, Stage};
+use crate::chromium;
+use crate::demo::{BrowserReport, DemoOptions, DemoReport, Progress, Stage};
 use crate::error::NodeError;
 use crate::settings::Layer;
 
@@ -22,6 +23,15 @@ pub(super) struct Demo {
     /// End when everything was shown, instead of leaving the page open
     #[arg(long)]
     exit: bool,
+    /// Let viewers in a Chromium without a window watch too, and give to each other
+    #[arg(long)]
+    browser: bool,
+    /// The Chromium for that; if absent, the one that `POP_CHROMIUM` names, or one on the path
+    #[arg(long, value_name = "FILE", requires = "browser")]
+    chromium: Option<PathBuf>,
+    /// Open the page in your own browser as soon as there is something to watch
+    #[arg(long)]
+    open: bool,
     /// Playback in Mbit/s of a file that doesn't tell its playing time
     #[arg(long, value_name = "MBIT/S", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pace: u64,
@@ -49,6 +59,8 @@ fn basis_points(text: &str) -> Result<u32, String> {
 impl Demo {
     pub(super) async fn run(self, context: &Context) -> Result<ExitCode, NodeError> {
         let _settings = context.settings(&Layer::default())?;
+        let wanted = self.browser.then(|| chromium::locate(self.chromium.as_deref()));
+        let chromium = wanted.transpose()?;
         let options = DemoOptions {
             file: self.file.clone(),
             nodes: self.nodes,
@@ -63,7 +75,7 @@ impl Demo {
         // An interrupt ends the demo; dropping the stage ends every process of it.
         let mut interrupted = false;
         let shown = tokio::select! {
-            shown = self.show(&mut stage, context.json) => shown,
+            shown = self.show(&mut stage, chromium.as_deref(), context.json) => shown,
             signal = run::wait_for_signal() => {
                 interrupted = true;
                 signal
@@ -83,7 +95,12 @@ impl Demo {
         Ok(if report.kept_its_promise() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    async fn show(&self, stage: &mut Stage, quiet: bool) -> Result<(), NodeError> {
+    async fn show(
+        &self,
+        stage: &mut Stage,
+        chromium: Option<&Path>,
+        quiet: bool,
+    ) -> Result<(), NodeError> {
         let say = |line: String| {
             if !quiet {
                 println!("{line}");
@@ -95,25 +112,10 @@ impl Demo {
         }
         say(format!("published  {} MB/s", stage.report().publish_mb_s));
         say(format!("watch      {}", stage.page_url()?));
-        let bar = output::byte_bar(stage.report().bytes, "play", quiet);
-        stage
-            .play_and_kill(|played, killed| {
-                bar.set_position(played);
-                if killed > 0 {
-                    bar.set_prefix(format!("play, {killed} nodes killed"));
-                }
-            })
-            .await?;
-        bar.finish_and_clear();
-        let report = stage.report();
-        say(format!(
-            "played     to the end with {} of {} nodes killed: {} stalls ({} ms), bytes {}",
-            report.killed,
-            report.nodes,
-            report.stalls,
-            report.stall_ms,
-            verdict(report.identical),
-        ));
+        if self.open {
+            open_page(&stage.page_url()?);
+        }
+        play(stage, chromium, (quiet, &say)).await?;
         stage.seek().await?;
         let DemoReport { seeks, seek_p95_ms, .. } = stage.report();
         say(format!("sought     {seeks} times, 95 % within {seek_p95_ms} ms"));
@@ -127,19 +129,106 @@ impl Demo {
         stage.fetch_again().await?;
         let identical = stage.report().second_fetch_identical;
         say(format!("fetched    the whole once more, bytes {}", verdict(identical)));
-        let report = stage.report();
-        let amount = Amount::from_base_units;
-        say(format!(
-            "paid       {} by {} vouchers, {:.3} % of the bytes; earned {}, {} to {} a node: {}",
-            amount(report.paid),
-            report.vouchers,
-            report.voucher_bytes_overhead * 100.0,
-            amount(report.earned_total),
-            amount(report.earned_min),
-            amount(report.earned_max),
-            if report.money_adds_up() { "it adds up" } else { "IT DOES NOT ADD UP" },
-        ));
+        say(paid(stage.report()));
         Ok(())
+    }
+}
+
+/// Play the film to its end, here and in a browser's tabs, and kill nodes meanwhile.
+async fn play(
+    stage: &mut Stage,
+    chromium: Option<&Path>,
+    (quiet, say): (bool, &impl Fn(String)),
+) -> Result<(), NodeError> {
+    if let Some(chromium) = chromium {
+        let bar = output::byte_bar(stage.report().bytes, "browser", quiet);
+        stage.open_browser(chromium, |bytes| bar.set_position(bytes)).await?;
+        bar.finish_and_clear();
+        say("browser    one viewer has the film, more joined it; all play".to_owned());
+    }
+    let bar = output::byte_bar(stage.report().bytes, "play", quiet);
+    stage
+        .play_and_kill(|progress| {
+            bar.set_position(progress.played_bytes);
+            bar.set_prefix(playing(progress));
+        })
+        .await?;
+    bar.finish_and_clear();
+    let report = stage.report();
+    say(format!(
+        "played     to the end with {} of {} nodes killed: {} stalls ({} ms), bytes {}",
+        report.killed,
+        report.nodes,
+        report.stalls,
+        report.stall_ms,
+        verdict(report.identical),
+    ));
+    stage.close_browser().await?;
+    if let Some(browser) = &stage.report().browser {
+        say(watched(browser));
+    }
+    Ok(())
+}
+
+/// Who paid, who earned, and whether it adds up.
+fn paid(report: &DemoReport) -> String {
+    let amount = Amount::from_base_units;
+    let mut text = format!(
+        "paid       {} by {} vouchers, {:.3} % of the bytes; earned {}, {} to {} a node: {}",
+        amount(report.paid),
+        report.vouchers,
+        report.voucher_bytes_overhead * 100.0,
+        amount(report.earned_total),
+        amount(report.earned_min),
+        amount(report.earned_max),
+        if report.money_adds_up() { "it adds up" } else { "IT DOES NOT ADD UP" },
+    );
+    if report.browser_paid > 0 {
+        text += &format!(
+            "\npaid       {} by viewers on the page, {} of it to each other",
+            amount(report.browser_paid),
+            amount(report.browser_earned),
+        );
+    }
+    text
+}
+
+/// What stands before the bar while the film plays.
+fn playing(progress: &Progress) -> String {
+    let mut text = "play".to_owned();
+    if progress.killed > 0 {
+        text += &format!(", {} nodes killed", progress.killed);
+    }
+    if let Some(browser) = progress.browser {
+        text += &format!(
+            ", {} tabs: {:.0} % from viewers, {} stalls",
+            browser.viewers, browser.from_peers_percent, browser.stalls
+        );
+    }
+    text
+}
+
+/// What the viewers in the browser saw.
+fn watched(browser: &BrowserReport) -> String {
+    format!(
+        "browser    {} viewers to the end: {} stalls, bytes {}; of {} that came to those who \
+         joined, {:.2} % from viewers",
+        browser.browser_viewers,
+        browser.browser_stalls,
+        verdict(browser.browser_identical),
+        output::megabytes(browser.browser_bytes),
+        browser.browser_bytes_from_peers_percent,
+    )
+}
+
+/// Open the page in the user's browser. Without one, the link that was printed is enough.
+fn open_page(url: &str) {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let quiet = (Stdio::null(), Stdio::null(), Stdio::null());
+    let mut command = Command::new(opener);
+    command.arg(url).stdin(quiet.0).stdout(quiet.1).stderr(quiet.2);
+    if let Err(error) = command.spawn() {
+        eprintln!("pop-node: {opener}: {error}; open the link above yourself");
     }
 }
 

@@ -13,7 +13,7 @@ use pop_wire::{Amount, Keypair, PeerId, WalletAddress};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::DemoReport;
+use super::{DemoReport, faucet};
 use crate::clock::{self, monotonic_now};
 use crate::disk::{StoreError, create_identity};
 use crate::error::NodeError;
@@ -73,16 +73,18 @@ impl Bank {
         Ok(Self { viewer, operator, vault: vault_id(&domain, owner, 0), collateral, masternodes })
     }
 
-    /// Wait until everybody has been paid, hand in what the dead can't, and add it all up.
+    /// Wait until everybody has been paid, hand in what the dead can't, and add it all up. `guests`
+    /// are viewers on the page: they pay, too, and may earn.
     pub(super) async fn settle(
         &self,
         client: &Node,
-        dead: &[PathBuf],
+        (dead, guests): (&[PathBuf], &[WalletAddress]),
         report: &mut DemoReport,
     ) -> Result<(), NodeError> {
         let ledger = client.ledger().ok_or_else(|| NodeError::Demo("no ledger".to_owned()))?;
         client.settle().await;
         let promised = client.promises().await;
+        report.promised = sum(promised.iter().map(|(_, amount)| *amount)).base_units();
         self.redeem_for(&ledger, dead).await?;
         let started = monotonic_now();
         let earned = loop {
@@ -93,10 +95,16 @@ impl Bank {
                 earned.iter().any(|(wallet, earned)| wallet == payee && earned >= amount)
             };
             let living = promised.iter().filter(|(payee, _)| !self.is_dead(payee, dead));
-            if living.clone().all(is_paid) || started.elapsed() > REDEMPTION_PATIENCE {
-                let vault = ledger.vault(self.vault).await?;
-                report.paid = vault.map_or(0, |vault| vault.redeemed.base_units());
-                report.earned_total = total.base_units();
+            let all_paid = living.clone().all(is_paid);
+            let vault = ledger.vault(self.vault).await?;
+            report.paid = vault.map_or(0, |vault| vault.redeemed.base_units());
+            report.earned_total = total.base_units();
+            let (paid, earned_by_guests) = self.of_guests(&ledger, guests).await?;
+            report.browser_paid = paid.base_units();
+            report.browser_earned = earned_by_guests.base_units();
+            // What a guest pays may arrive between two of these questions.
+            let adds_up = guests.is_empty() || report.money_adds_up();
+            if all_paid && adds_up || started.elapsed() > REDEMPTION_PATIENCE {
                 break earned;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -104,12 +112,11 @@ impl Bank {
         let amounts = || earned.iter().map(|(_, amount)| amount.base_units());
         report.earned_min = amounts().min().unwrap_or(0);
         report.earned_max = amounts().max().unwrap_or(0);
-        report.promised = sum(promised.iter().map(|(_, amount)| *amount)).base_units();
         report.slashed = self.slashed(&ledger).await?.base_units();
         let stats = client.stats();
         report.vouchers = stats.vouchers_given();
-        let payload = super::stage::float(stats.fetched_bytes()).max(1.0);
-        report.voucher_bytes_overhead = super::stage::float(stats.payment_bytes()) / payload;
+        let payload = super::figures::float(stats.fetched_bytes()).max(1.0);
+        report.voucher_bytes_overhead = super::figures::float(stats.payment_bytes()) / payload;
         Ok(())
     }
 
@@ -124,6 +131,26 @@ impl Bank {
             earned.push((wallet, ledger.balance(Account::Wallet(wallet)).await?));
         }
         Ok(earned)
+    }
+
+    /// What left the vaults of viewers whom the faucet funded, and what they earned: they have
+    /// more than their gift, and what left the vault, together.
+    async fn of_guests(
+        &self,
+        ledger: &LedgerClient,
+        guests: &[WalletAddress],
+    ) -> Result<(Amount, Amount), NodeError> {
+        let (mut paid, mut earned) = (Vec::new(), Vec::new());
+        let domain = ledger.domain().await?;
+        for guest in guests {
+            let mut has = vec![ledger.balance(Account::Wallet(*guest)).await?];
+            if let Some(vault) = ledger.vault(vault_id(&domain, *guest, 0)).await? {
+                has.extend([vault.funded, vault.penalty]);
+                paid.push(vault.redeemed);
+            }
+            earned.push(sum(has).checked_sub(faucet::gift()).unwrap_or(Amount::ZERO));
+        }
+        Ok((sum(paid), sum(earned)))
     }
 
     /// Collateral that is gone.

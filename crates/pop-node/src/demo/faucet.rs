@@ -1,7 +1,7 @@
 //! Money for viewers that come to a demo with a wallet of their own: browsers.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pop_incentive::ledger::Operation;
 use pop_wire::{Amount, Keypair, WalletAddress};
@@ -11,8 +11,11 @@ use crate::ledger::LedgerClient;
 /// POP that a viewer gets: enough for a vault, its penalty, and films for hours.
 const GIFT_POP: u128 = 100;
 
-/// Gifts of one demo.
-const GIFTS_MAX: u32 = 256;
+/// Wallets that one demo funds.
+const GIFTS_MAX: usize = 256;
+
+/// Bytes of a request for money: an address, and room to spare.
+pub(crate) const REQUEST_BYTES_MAX: usize = 1024;
 
 /// Gives a little to whoever asks. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,7 +23,7 @@ pub(crate) struct Faucet {
     ledger: LedgerClient,
     /// Of the ledger, which may mint.
     operator: Arc<Keypair>,
-    gifts: Arc<AtomicU32>,
+    funded: Arc<Mutex<BTreeSet<WalletAddress>>>,
 }
 
 /// Why nothing was given.
@@ -28,24 +31,56 @@ pub(crate) struct Faucet {
 pub(crate) enum FaucetError {
     #[error("this demo has given all it gives: expected at most {GIFTS_MAX} wallets")]
     Empty,
+    #[error("this wallet was funded before: expected one that was not")]
+    Funded,
     #[error(transparent)]
     Ledger(#[from] crate::ledger::LedgerClientError),
 }
 
 impl Faucet {
     pub(crate) fn new(ledger: LedgerClient, operator: Keypair) -> Self {
-        Self { ledger, operator: Arc::new(operator), gifts: Arc::default() }
+        Self { ledger, operator: Arc::new(operator), funded: Arc::default() }
     }
 
-    /// Fund a wallet; how much it got.
+    /// Fund a wallet, once; how much it got.
     pub(crate) async fn give(&self, to: WalletAddress) -> Result<Amount, FaucetError> {
-        if self.gifts.fetch_add(1, Ordering::Relaxed) >= GIFTS_MAX {
+        self.reserve(to)?;
+        let minted =
+            self.ledger.perform(&self.operator, Operation::Mint { to, amount: gift() }).await;
+        match minted {
+            Ok(_) => Ok(gift()),
+            Err(error) => {
+                self.wallets().remove(&to);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The wallets that were funded, each with [`gift`].
+    pub(crate) fn funded(&self) -> Vec<WalletAddress> {
+        self.wallets().iter().copied().collect()
+    }
+
+    fn reserve(&self, to: WalletAddress) -> Result<(), FaucetError> {
+        let mut wallets = self.wallets();
+        if wallets.contains(&to) {
+            return Err(FaucetError::Funded);
+        }
+        if wallets.len() >= GIFTS_MAX {
             return Err(FaucetError::Empty);
         }
-        let amount = Amount::ONE_POP.checked_mul(GIFT_POP).unwrap_or(Amount::ONE_POP);
-        self.ledger.perform(&self.operator, Operation::Mint { to, amount }).await?;
-        Ok(amount)
+        wallets.insert(to);
+        Ok(())
     }
+
+    fn wallets(&self) -> MutexGuard<'_, BTreeSet<WalletAddress>> {
+        self.funded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What each wallet gets.
+pub(super) fn gift() -> Amount {
+    Amount::ONE_POP.checked_mul(GIFT_POP).unwrap_or(Amount::ONE_POP)
 }
 
 #[cfg(test)]
@@ -69,9 +104,17 @@ mod tests {
         let faucet = Faucet::new(client.clone(), operator);
         let given = faucet.give(viewer).await.unwrap();
         assert_eq!(client.balance(Account::Wallet(viewer)).await.unwrap(), given);
-        faucet.gifts.store(GIFTS_MAX, Ordering::Relaxed);
-        assert!(matches!(faucet.clone().give(viewer).await, Err(FaucetError::Empty)));
+        assert!(matches!(faucet.give(viewer).await, Err(FaucetError::Funded)));
+        let others = (0..).map(|number: u16| {
+            let mut address = [0; 20];
+            address[..2].copy_from_slice(&number.to_be_bytes());
+            WalletAddress(address)
+        });
+        faucet.wallets().extend(others.take(GIFTS_MAX - 1));
+        let late = WalletAddress([255; 20]);
+        assert!(matches!(faucet.clone().give(late).await, Err(FaucetError::Empty)));
         assert_eq!(client.balance(Account::Wallet(viewer)).await.unwrap(), given);
+        assert_eq!(client.balance(Account::Wallet(late)).await.unwrap(), Amount::ZERO);
         stop.cancel();
         tasks.close();
         tasks.wait().await;

@@ -1,10 +1,11 @@
 //! Who takes part in the demo: the masternodes' processes, and the node with the gateway.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use pop_wire::Keypair;
+use pop_wire::{ColumnSet, Keypair, PeerId};
 
 use super::DemoOptions;
 use super::bank;
@@ -13,6 +14,7 @@ use super::scene::Board;
 use crate::error::NodeError;
 use crate::http_client;
 use crate::node::Node;
+use crate::publish::Published;
 use crate::settings::Settings;
 use crate::status::Status;
 
@@ -74,4 +76,13 @@ pub(super) async fn watch_served(nodes: Vec<std::net::SocketAddr>, board: Board)
             }
         });
     }
+}
+
+/// Which columns each masternode was given when the film was published.
+pub(super) fn holdings_of(published: &Published) -> Vec<(PeerId, ColumnSet)> {
+    let mut holdings = BTreeMap::<PeerId, ColumnSet>::new();
+    for (column, peer) in &published.placement {
+        holdings.entry(*peer).or_default().insert(*column);
+    }
+    holdings.into_iter().collect()
 }

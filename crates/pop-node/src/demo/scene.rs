@@ -74,3 +74,11 @@ fn push_line(log: &mut Vec<String>, line: String) {
     }
     log.push(line);
 }
+
+/// Columns that no living node holds.
+pub(super) fn missing(n: u16, nodes: &[SceneNode]) -> usize {
+    let alive = nodes.iter().filter(|node| node.alive);
+    let held: std::collections::BTreeSet<u16> =
+        alive.flat_map(|node| node.columns.iter().copied()).collect();
+    usize::from(n).saturating_sub(held.len())
+}

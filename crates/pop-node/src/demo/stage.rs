@@ -1,5 +1,7 @@
 //! The acts of the demo, in order.
 
+mod tabs;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,13 +11,17 @@ use pop_wire::{ColumnSet, ContentId, PeerId};
 use tokio::sync::watch;
 
 use super::bank::Bank;
+use super::browser::{Audience, Look};
 use super::cluster::{self, Masternode};
 use super::faucet::Faucet;
-use super::lineup::{start_client, start_masternodes, watch_served};
+use super::figures::{float, megabytes_a_second, round};
+use super::lineup::{holdings_of, start_client, start_masternodes, watch_served};
 use super::material::{digest, random_below, random_range, read_range, readable_length};
 use super::player::{self, Film, Playback, Position, milliseconds};
-use super::scene::{Board, SceneNode};
-use super::{CLIP, DemoOptions, DemoReport, KILL_AFTER_SHARE, PATIENCE, SEEKS, TICKS_PER_S};
+use super::scene::{Board, SceneNode, missing};
+use super::{
+    CLIP, DemoOptions, DemoReport, KILL_AFTER_SHARE, PATIENCE, Progress, SEEKS, TICKS_PER_S,
+};
 use crate::clock::monotonic_now;
 use crate::error::NodeError;
 use crate::fetch::Pace;
@@ -29,6 +35,10 @@ pub struct Stage {
     masternodes: Vec<Masternode>,
     client: Node,
     bank: Bank,
+    /// Funds viewers on the page.
+    faucet: Option<Faucet>,
+    /// Viewers in browser tabs, if there are to be some.
+    audience: Option<Audience>,
     board: Board,
     film: Option<Film>,
     published: Option<Published>,
@@ -69,9 +79,8 @@ impl Stage {
         let masternodes =
             start_masternodes(directory.path(), options.nodes, quota_bytes, &mut started).await?;
         let client = start_client(directory.path(), &options, (&masternodes, &bank.viewer)).await?;
-        if let Some(ledger) = client.ledger() {
-            client.inner.faucet.send_replace(Some(Faucet::new(ledger, bank.operator.clone())));
-        }
+        let faucet = client.ledger().map(|ledger| Faucet::new(ledger, bank.operator.clone()));
+        client.inner.faucet.send_replace(faucet.clone());
         let board = Board::new(client.inner.demo.clone());
         let report = DemoReport { nodes: options.nodes, bytes, ..DemoReport::default() };
         let mut stage = Self {
@@ -79,6 +88,8 @@ impl Stage {
             masternodes,
             client,
             bank,
+            faucet,
+            audience: None,
             board,
             film: None,
             published: None,
@@ -131,19 +142,16 @@ impl Stage {
     /// # Errors
     /// [`NodeError::Demo`] before something is published.
     pub fn page_url(&self) -> Result<String, NodeError> {
-        let published = self.published()?;
-        let key = published.link_key();
-        Ok(format!("http://{}/play/{}#k={key}", self.gateway()?, published.content))
+        self.page_for(None)
     }
 
-    /// Play the film at its own pace, and kill the victims early in it. `watch` hears of the
-    /// playhead, in bytes, and of the number killed.
+    /// Play the film at its own pace, and kill the victims early in it. `watch` hears how it goes.
     ///
     /// # Errors
     /// [`NodeError`]: playback broke off.
     pub async fn play_and_kill(
         &mut self,
-        mut watch: impl FnMut(u64, usize),
+        mut watch: impl FnMut(&Progress),
     ) -> Result<(), NodeError> {
         self.board.phase("Playing at the film's own pace");
         let film = self.film()?.clone();
@@ -153,20 +161,23 @@ impl Stage {
         let victims =
             self.draw_lots(usize::try_from(self.options.victims()).unwrap_or(usize::MAX))?;
         let kill_at = film.duration.mul_f64(KILL_AFTER_SHARE);
-        let mut killed = 0;
+        let mut progress = Progress::default();
+        let mut looks = self.audience.as_ref().map(Audience::looks);
         let kill_time = tokio::time::sleep(kill_at);
         tokio::pin!(kill_time);
         let playback = loop {
             tokio::select! {
                 done = &mut playing => break done?,
-                () = &mut kill_time, if killed == 0 && !victims.is_empty() => {
-                    killed = victims.len();
+                () = &mut kill_time, if progress.killed == 0 && !victims.is_empty() => {
+                    progress.killed = victims.len();
                     self.kill(&victims).await?;
-                    watch(position.borrow().played_bytes, killed);
+                    watch(&progress);
                 }
                 Ok(()) = position.changed() => {
                     let now = *position.borrow_and_update();
-                    watch(now.played_bytes, killed);
+                    progress.played_bytes = now.played_bytes;
+                    progress.browser = looks.as_mut().map(|looks| Look::sum(&looks.borrow_and_update()));
+                    watch(&progress);
                     self.board.change(|scene| {
                         (scene.stalls, scene.buffered_ms) = (now.stalls, now.buffered_ms);
                     });
@@ -174,7 +185,7 @@ impl Stage {
             }
         };
         // A film shorter than the time to the kill is over by then; the promise is the same.
-        if killed == 0 {
+        if progress.killed == 0 {
             self.kill(&victims).await?;
         }
         self.note_playback(playback, victims.len());
@@ -311,7 +322,8 @@ impl Stage {
             .filter(|node| !node.is_alive())
             .map(|node| node.directory.clone())
             .collect();
-        self.bank.settle(&self.client, &dead, &mut self.report).await
+        let guests = self.faucet.as_ref().map(Faucet::funded).unwrap_or_default();
+        self.bank.settle(&self.client, (&dead, &guests), &mut self.report).await
     }
 
     /// What was measured so far.
@@ -322,6 +334,7 @@ impl Stage {
 
     /// Let everybody go.
     pub async fn close(self) {
+        drop(self.audience);
         self.client.shutdown().await;
         drop(self.masternodes);
     }
@@ -430,35 +443,6 @@ fn not_published() -> NodeError {
     NodeError::Demo("nothing is published yet".to_owned())
 }
 
-fn holdings_of(published: &Published) -> Vec<(PeerId, ColumnSet)> {
-    let mut holdings = BTreeMap::<PeerId, ColumnSet>::new();
-    for (column, peer) in &published.placement {
-        holdings.entry(*peer).or_default().insert(*column);
-    }
-    holdings.into_iter().collect()
-}
-
 fn content_path(published: &Published) -> String {
     format!("/content/{}?k={}", published.content, published.link_key())
-}
-
-/// Columns that no living node holds.
-fn missing(n: u16, nodes: &[SceneNode]) -> usize {
-    let alive = nodes.iter().filter(|node| node.alive);
-    let held: std::collections::BTreeSet<u16> =
-        alive.flat_map(|node| node.columns.iter().copied()).collect();
-    usize::from(n).saturating_sub(held.len())
-}
-
-fn megabytes_a_second(bytes: u64, elapsed: Duration) -> f64 {
-    round(float(bytes) / 1e6 / elapsed.as_secs_f64().max(1e-6))
-}
-
-fn round(number: f64) -> f64 {
-    (number * 100.0).round() / 100.0
-}
-
-#[expect(clippy::cast_precision_loss, reason = "rates for people need no exact bytes")]
-pub(super) fn float(number: u64) -> f64 {
-    number as f64
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod chromium;
+mod demo;
 mod gateway;
 mod playback;
 mod swarm;

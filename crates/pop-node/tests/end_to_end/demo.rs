@@ -1,12 +1,13 @@
 //! The demo's interface, and that nothing of it outlives it.
 
 use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::support::program::{self, pop_node};
-use crate::support::{sample, wait_for};
+use crate::support::{Cluster, http, sample, wait_for};
 
 /// Fields of the last line of `demo --json`.
 const FIELDS: [&str; 24] = [
@@ -149,4 +150,48 @@ fn a_demo_of_a_file_that_can_not_be_read_is_refused() {
     let outcome = program::run(&mut command);
     assert_eq!(outcome.code, Some(66), "{outcome:?}");
     assert_eq!(outcome.json()["error"], "input");
+}
+
+#[test]
+fn a_demo_funds_each_wallet_once_and_nobody_else_funds_any() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("film");
+    std::fs::write(&file, sample("funded", 1)).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut command = pop_node();
+    command.arg("demo").arg(&file).args(["--nodes", "3", "--json", "--port", &port.to_string()]);
+    let mut demo = program::start(command.env("TMPDIR", directory.path()));
+    let gateway = SocketAddr::from(([127, 0, 0, 1], port));
+    let json = "Content-Type: application/json";
+    let ask = |body: &str, kind: &str| http::post(gateway, "/api/v1/demo/wallet", body, &[kind]);
+    let wallet = |number: u8| format!(r#"{{"address":"0x{}"}}"#, hex::encode([number; 20]));
+
+    let first = wait_for("the faucet runs", || {
+        let answer = TcpStream::connect(gateway).ok().map(|_| ask(&wallet(1), json))?;
+        // Nobody gives before the network is up.
+        (answer.status != 404).then_some(answer)
+    });
+    assert_eq!((first.status, &first.json()["funded"]), (200, &Value::from("100")));
+    assert_eq!(ask(&wallet(1), json).status, 409, "once is enough");
+    assert_eq!(ask(&wallet(2), json).status, 200);
+    for wrong in ["0x12", "", "0xzz"] {
+        assert_eq!(ask(&format!(r#"{{"address":"{wrong}"}}"#), json).status, 400, "{wrong}");
+    }
+    assert_eq!(ask("{}", json).status, 422);
+    assert_eq!(ask("no JSON", json).status, 400);
+    assert_eq!(ask(&wallet(3), "Content-Type: text/plain").status, 415, "any page can send that");
+    assert_eq!(ask(&" ".repeat(2_000), json).status, 413);
+    assert_eq!(http::get(gateway, "/api/v1/demo/wallet", &[]).status, 405);
+    let given = (3..=u8::MAX).map(|number| ask(&wallet(number), json).status);
+    assert!(given.eq(std::iter::repeat_n(200, 253)), "256 wallets are funded, two were before");
+    assert_eq!(ask(&wallet(0), json).status, 200);
+    let more = format!(r#"{{"address":"0x{}01"}}"#, hex::encode([0; 19]));
+    let refused = ask(&more, json);
+    assert_eq!(refused.status, 429, "{refused:?}");
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+
+    let cluster = Cluster::shared();
+    let elsewhere = http::post(cluster.nodes[0].http, "/api/v1/demo/wallet", &wallet(1), &[json]);
+    assert_eq!(elsewhere.status, 404);
 }

@@ -29,12 +29,21 @@ pub(crate) fn get(address: SocketAddr, path: &str, headers: &[&str]) -> Answer {
     request("GET", address, path, headers)
 }
 
+pub(crate) fn post(address: SocketAddr, path: &str, body: &str, headers: &[&str]) -> Answer {
+    let length = format!("Content-Length: {}", body.len());
+    send("POST", address, path, (&[headers, &[&length]].concat(), body))
+}
+
 pub(crate) fn request(method: &str, address: SocketAddr, path: &str, headers: &[&str]) -> Answer {
+    send(method, address, path, (headers, ""))
+}
+
+fn send(method: &str, address: SocketAddr, path: &str, (headers, body): (&[&str], &str)) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(HANG)).unwrap();
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     let text = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n{body}"
     );
     stream.write_all(text.as_bytes()).unwrap();
     let mut bytes = Vec::new();

@@ -13,9 +13,9 @@ use pop_incentive::quote::SignedQuote;
 use pop_incentive::voucher::SignedVoucher;
 use pop_incentive::wallet::{Keystore, Mnemonic, Passphrase, ScryptParameters};
 use pop_wire::message::{
-    Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
-    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, OpenColumn, Payment, Peers,
-    PutShard, Refusal, RefusalReason, SealColumn, Shard,
+    Audit, AuditAnswer, Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders,
+    GetHoldings, GetManifest, GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply,
+    OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
 use pop_wire::{
     ColumnIndex, ColumnSet, EquivocationEvidence, EvidenceShard, Manifest, MasternodeRecord,
@@ -123,6 +123,8 @@ fn messages(sample: &Sample) -> Result<Vec<Message>, Failure> {
         Message::Holders(Holders { id, providers: Vec::new(), masternodes: vec![masternode] }),
         Message::Available(Available { content, segments: SegmentRanges::covering([0..2, 3..4]) }),
         Message::Payment(Payment { body: Bytes::from_static(b"a voucher") }),
+        Message::Audit(Audit { id, challenge: Bytes::from_static(b"a challenge") }),
+        Message::AuditAnswer(AuditAnswer { id, answer: Bytes::from_static(b"an answer") }),
     ])
 }
 

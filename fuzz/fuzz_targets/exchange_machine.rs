@@ -420,6 +420,7 @@ impl<'a> World<'a> {
                 let (providers, masternodes) = holders(70, 70);
                 StoreResult::Holders { providers, masternodes }
             }
+            StoreOperation::Audit { .. } => StoreResult::AuditAnswer([1; 200].to_vec().into()),
             StoreOperation::WriteShard { .. } => StoreResult::Written,
             StoreOperation::SealColumn { .. } => StoreResult::ColumnStored,
             _ => refused,

@@ -18,7 +18,8 @@ use pop_exchange::{LinkId, ShardWithProof};
 use pop_fuzz::forge::{Forged, columns, content, forge, holders, reason, segment, shard};
 use pop_fuzz::sample::Sample;
 use pop_wire::message::{
-    ColumnReply, ColumnState, Credit, Hello, Holders, Holdings, ManifestReply, Peers, Refusal,
+    AuditAnswer, ColumnReply, ColumnState, Credit, Hello, Holders, Holdings, ManifestReply, Peers,
+    Refusal,
 };
 use pop_wire::{
     ColumnIndex, Instant, Keypair, Message, PeerId, RequestId, SegmentIndex, VersionRange,
@@ -183,10 +184,11 @@ impl<'a> World<'a> {
             }
             Operation::Ask { link, what, other_content } => {
                 let (link, content) = (self.link(link), content(self.sample, other_content));
-                let question = match what % 4 {
+                let question = match what % 5 {
                     0 => Question::Manifest(content),
                     1 => Question::Holdings(content),
                     2 => Question::Peers,
+                    3 => Question::Audit(content.0.to_vec().into()),
                     _ => Question::Holders(content),
                 };
                 *self.asking.open.entry(link).or_default() += 1;
@@ -227,6 +229,9 @@ impl<'a> World<'a> {
             (None, Message::GetHolders(_)) => {
                 let (providers, masternodes) = holders(which, which / 2);
                 Message::Holders(Holders::fitting(id, providers, masternodes))
+            }
+            (None, Message::Audit(_)) => {
+                Message::AuditAnswer(AuditAnswer { id, answer: vec![which; 200].into() })
             }
             (None, _) => Message::Peers(Peers { id, masternodes: holders(0, which % 60).1 }),
         };
@@ -317,6 +322,7 @@ impl Asking {
                     Message::GetHoldings(get) => get.id,
                     Message::GetPeers(get) => get.id,
                     Message::GetHolders(get) => get.id,
+                    Message::Audit(audit) => audit.id,
                     _ => return,
                 };
                 assert!(self.asked.insert((link, id), message).is_none(), "a number used twice");
@@ -326,7 +332,7 @@ impl Asking {
                 *open = open.checked_sub(1).expect("as many answers as questions");
                 // Which of several equal questions it was makes no difference.
                 let same = |((at, _), message): &(&(LinkId, RequestId), &Message)| {
-                    *at == link && is_of(message, question)
+                    *at == link && is_of(message, &question)
                 };
                 let key = self.asked.iter().find(same).map(|(key, _)| *key);
                 key.map(|key| self.asked.remove(&key));
@@ -352,12 +358,13 @@ impl Asking {
     }
 }
 
-fn is_of(message: &Message, question: Question) -> bool {
+fn is_of(message: &Message, question: &Question) -> bool {
     match (message, question) {
-        (Message::GetManifest(get), Question::Manifest(content)) => get.content == content,
-        (Message::GetHoldings(get), Question::Holdings(content)) => get.content == content,
-        (Message::GetHolders(get), Question::Holders(content)) => get.content == content,
+        (Message::GetManifest(get), Question::Manifest(content)) => get.content == *content,
+        (Message::GetHoldings(get), Question::Holdings(content)) => get.content == *content,
+        (Message::GetHolders(get), Question::Holders(content)) => get.content == *content,
         (Message::GetPeers(_), Question::Peers) => true,
+        (Message::Audit(audit), Question::Audit(challenge)) => audit.challenge == *challenge,
         _ => false,
     }
 }

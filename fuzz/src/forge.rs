@@ -3,9 +3,9 @@
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use pop_wire::message::{
-    Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
-    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, OpenColumn, Payment, PutShard,
-    Refusal, RefusalReason, SealColumn, Shard,
+    Audit, AuditAnswer, Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders,
+    GetHoldings, GetManifest, GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply,
+    OpenColumn, Payment, PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
 use pop_wire::{
     ColumnIndex, ColumnSet, ContentId, MasternodeRecord, Message, ProtocolVersion, ProviderRecord,
@@ -39,6 +39,8 @@ pub enum Forged {
     GetHolders { id: u8, other_content: bool },
     Holders { id: u8, providers: u8, masternodes: u8 },
     Available { other_content: bool, ranges: [(u8, u8); 2], times: u16 },
+    Audit { id: u8, length: u8 },
+    AuditAnswer { id: u8, length: u8 },
 }
 
 impl Forged {
@@ -221,6 +223,14 @@ pub fn forge(sample: &Sample, message: &Forged) -> Message {
         Forged::Available { other_content, ranges: pairs, .. } => {
             let (content, segments) = (content(sample, other_content), ranges(pairs));
             Message::Available(Available { content, segments })
+        }
+        Forged::Audit { id: number, length } => {
+            let challenge = vec![1; usize::from(length % 128) + 1].into();
+            Message::Audit(Audit { id: id(number), challenge })
+        }
+        Forged::AuditAnswer { id: number, length } => {
+            let answer = vec![1; usize::from(length) + 1].into();
+            Message::AuditAnswer(AuditAnswer { id: id(number), answer })
         }
     }
 }

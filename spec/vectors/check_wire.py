@@ -111,6 +111,8 @@ MESSAGES = {
     18: ("get_holders", {1: ID, 2: ("content", "hash")}),
     19: ("holders", {1: ID, 2: ("providers", "list"), 3: ("masternodes", "list")}),
     20: ("available", {1: ("content", "hash"), 2: ("segments", "ranges")}),
+    21: ("audit", {1: ID, 2: ("challenge", "bytes")}),
+    22: ("audit_answer", {1: ID, 2: ("answer", "bytes")}),
 }
 EMPTY = {"number": 0, "text": "", "list": [], "set": [], "ranges": []}
 
@@ -394,6 +396,10 @@ def open_message(data):
         need(len(message["masternodes"]) <= 64, "masternodes")
     if name == "payment":
         need(1 <= len(message["body"]) // 2 <= 1024, "payment")
+    if name == "audit":
+        need(1 <= len(message["challenge"]) // 2 <= 128, "challenge")
+    if name == "audit_answer":
+        need(1 <= len(message["answer"]) // 2 <= 256, "answer")
     need(len(message.get("providers", [])) <= 64, "providers")
     lists = message.get("masternodes", []) + message.get("providers", [])
     for carried in [message.get("manifest")] + lists:

@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 
-use pop_wire::message::{GetHolders, GetHoldings, GetManifest, GetPeers, RefusalReason};
+use bytes::Bytes;
+use pop_wire::message::{Audit, GetHolders, GetHoldings, GetManifest, GetPeers, RefusalReason};
 use pop_wire::sorted::SortedMap;
 use pop_wire::{
     ColumnSet, ContentId, Instant, Manifest, MasternodeRecord, Message, PeerId, ProviderRecord,
@@ -20,7 +21,7 @@ use crate::limits::{
 use crate::{Error, Fault, Introduction, LinkId};
 
 /// What can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Question {
     /// The manifest of a content.
@@ -31,13 +32,18 @@ pub enum Question {
     Peers,
     /// Who holds a content: the peer looks it up for us. Takes up to [`LOOKUP_TIMEOUT_MS`].
     Holders(ContentId),
+    /// Whether the peer has what it says, by a challenge of 1 to 128 bytes that means something to
+    /// both shells.
+    Audit(Bytes),
 }
 
 impl Question {
-    fn limit_ms(self) -> u64 {
+    fn limit_ms(&self) -> u64 {
         match self {
             Self::Holders(_) => LOOKUP_TIMEOUT_MS,
-            Self::Manifest(_) | Self::Holdings(_) | Self::Peers => QUESTION_TIMEOUT_MS,
+            Self::Manifest(_) | Self::Holdings(_) | Self::Peers | Self::Audit(_) => {
+                QUESTION_TIMEOUT_MS
+            }
         }
     }
 }
@@ -60,6 +66,8 @@ pub enum Answer {
         /// At most 64.
         masternodes: Vec<Signed<MasternodeRecord>>,
     },
+    /// What the peer says to a challenge, 1 to 256 bytes, not checked.
+    Audit(Bytes),
 }
 
 /// Why there is no answer.
@@ -275,48 +283,20 @@ impl Asker {
             self.ask(from);
             return Ok(());
         }
-        let got = kind_name(&message);
         let id = match &message {
             Message::ManifestReply(reply) => reply.id,
             Message::Holdings(holdings) => holdings.id,
             Message::Peers(peers) => peers.id,
             Message::Holders(holders) => holders.id,
+            Message::AuditAnswer(answer) => answer.id,
             Message::Refusal(refusal) => refusal.id,
             // Nothing is bought, sold or fetched here; who offers is not at fault.
             Message::Credit(_) | Message::Payment(_) | Message::Available(_) => return Ok(()),
-            _ => return Err(Fault::Unexpected { got }),
+            other => return Err(Fault::Unexpected { got: kind_name(other) }),
         };
-        let asked = link.asked.get(&id).copied();
-        let (question, _) = asked.ok_or(Fault::UnaskedAnswer { id })?;
-        let result = match (question, message) {
-            (_, Message::Refusal(refusal)) => Err(Failure::Refused { reason: refusal.reason }),
-            (Question::Manifest(content), Message::ManifestReply(reply)) => {
-                // spec/exchange.md §9: signed, and the one that was asked for.
-                let manifest = reply.manifest.verify().ok();
-                let manifest = manifest.filter(|manifest| manifest.content_id() == content);
-                Ok(Answer::Manifest(Box::new(manifest.ok_or(Fault::BadManifest { id })?)))
-            }
-            (Question::Holdings(_), Message::Holdings(holdings)) => {
-                Ok(Answer::Holdings(holdings.columns))
-            }
-            (Question::Peers, Message::Peers(peers)) => Ok(Answer::Peers(peers.masternodes)),
-            (Question::Holders(_), Message::Holders(holders)) => {
-                let (providers, masternodes) = (holders.providers, holders.masternodes);
-                Ok(Answer::Holders { providers, masternodes })
-            }
-            (Question::Manifest(_), _) => {
-                return Err(Fault::WrongAnswer { id, expected: "manifest reply", got });
-            }
-            (Question::Holdings(_), _) => {
-                return Err(Fault::WrongAnswer { id, expected: "holdings", got });
-            }
-            (Question::Peers, _) => {
-                return Err(Fault::WrongAnswer { id, expected: "peers", got });
-            }
-            (Question::Holders(_), _) => {
-                return Err(Fault::WrongAnswer { id, expected: "holders", got });
-            }
-        };
+        let (question, _) = link.asked.get(&id).ok_or(Fault::UnaskedAnswer { id })?;
+        let question = question.clone();
+        let result = judge(&question, id, message)?;
         link.asked.remove(&id);
         self.answer(from, question, result);
         self.ask(from);
@@ -333,11 +313,12 @@ impl Asker {
             let Some((question, since)) = link.next_question() else { return };
             self.next_id += 1;
             let id = RequestId(self.next_id);
-            let message = match question {
+            let message = match question.clone() {
                 Question::Manifest(content) => Message::GetManifest(GetManifest { id, content }),
                 Question::Holdings(content) => Message::GetHoldings(GetHoldings { id, content }),
                 Question::Peers => Message::GetPeers(GetPeers { id }),
                 Question::Holders(content) => Message::GetHolders(GetHolders { id, content }),
+                Question::Audit(challenge) => Message::Audit(Audit { id, challenge }),
             };
             link.asked.insert(id, (question, since));
             self.outputs.push_back(Output::Send { link: to, message });
@@ -361,4 +342,44 @@ impl Asker {
             self.outputs.push_back(Output::Close { link });
         }
     }
+}
+
+/// What a message says to a question that was open.
+fn judge(
+    question: &Question,
+    id: RequestId,
+    message: Message,
+) -> Result<Result<Answer, Failure>, Fault> {
+    let got = kind_name(&message);
+    let expected = match (question, message) {
+        (_, Message::Refusal(refusal)) => {
+            return Ok(Err(Failure::Refused { reason: refusal.reason }));
+        }
+        (Question::Manifest(content), Message::ManifestReply(reply)) => {
+            // spec/exchange.md §9: signed, and the one that was asked for.
+            let manifest = reply.manifest.verify().ok();
+            let manifest = manifest.filter(|manifest| manifest.content_id() == *content);
+            let manifest = manifest.ok_or(Fault::BadManifest { id })?;
+            return Ok(Ok(Answer::Manifest(Box::new(manifest))));
+        }
+        (Question::Holdings(_), Message::Holdings(holdings)) => {
+            return Ok(Ok(Answer::Holdings(holdings.columns)));
+        }
+        (Question::Peers, Message::Peers(peers)) => {
+            return Ok(Ok(Answer::Peers(peers.masternodes)));
+        }
+        (Question::Holders(_), Message::Holders(holders)) => {
+            let (providers, masternodes) = (holders.providers, holders.masternodes);
+            return Ok(Ok(Answer::Holders { providers, masternodes }));
+        }
+        (Question::Audit(_), Message::AuditAnswer(answer)) => {
+            return Ok(Ok(Answer::Audit(answer.answer)));
+        }
+        (Question::Manifest(_), _) => "manifest reply",
+        (Question::Holdings(_), _) => "holdings",
+        (Question::Peers, _) => "peers",
+        (Question::Holders(_), _) => "holders",
+        (Question::Audit(_), _) => "audit answer",
+    };
+    Err(Fault::WrongAnswer { id, expected, got })
 }

@@ -100,6 +100,8 @@ pub(crate) fn kind_name(message: &Message) -> &'static str {
         Message::GetHolders(_) => "get holders",
         Message::Holders(_) => "holders",
         Message::Available(_) => "available",
+        Message::Audit(_) => "audit",
+        Message::AuditAnswer(_) => "audit answer",
         _ => "unknown message",
     }
 }

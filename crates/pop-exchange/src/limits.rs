@@ -20,6 +20,13 @@ pub const LOOKUPS_PER_LINK_MAX: usize = 2;
 /// Time in which such a lookup must be answered, in milliseconds (§9): it asks others in turn.
 pub const LOOKUP_TIMEOUT_MS: u64 = 15_000;
 
+/// Audits that a link may ask for at once (§9): each costs a read, a hash of the shard and a
+/// signature.
+pub const AUDITS_BURST: u64 = 32;
+
+/// Time after which one audit of the burst comes back, in milliseconds (§9).
+pub const AUDIT_REFILL_MS: u64 = 1_000;
+
 /// Uploads open at once on one link (§8).
 pub const UPLOADS_PER_LINK_MAX: usize = 16;
 

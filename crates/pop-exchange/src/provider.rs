@@ -54,6 +54,7 @@ enum Operation {
     Manifest { link: LinkId, id: RequestId },
     Holdings { link: LinkId, id: RequestId },
     Holders { link: LinkId, id: RequestId },
+    Audit { link: LinkId, id: RequestId },
     Open { link: LinkId, id: RequestId, serial: u64 },
     Write { link: LinkId, id: RequestId, serial: u64, bytes: u64 },
     Seal { link: LinkId, id: RequestId, serial: u64 },
@@ -266,6 +267,7 @@ impl Provider {
             Message::GetHoldings(get) => self.get_holdings(from, get.id, get.content),
             Message::GetPeers(get) => self.get_peers(from, get.id),
             Message::GetHolders(get) => self.get_holders(from, get.id, get.content),
+            Message::Audit(audit) => self.audit(from, audit),
             Message::OpenColumn(open) => self.open_column(from, open),
             Message::PutShard(put) => self.put_shard(from, put),
             Message::SealColumn(seal) => self.seal_column(from, seal.id),
@@ -311,6 +313,7 @@ impl Provider {
             Operation::Manifest { link, id } => self.manifest_read(token, link, id, result),
             Operation::Holdings { link, id } => self.holdings_read(token, link, id, result),
             Operation::Holders { link, id } => self.holders_found(token, link, id, result),
+            Operation::Audit { link, id } => self.audit_answered(token, link, id, result),
             Operation::Open { link, id, serial } => self.column_opened(link, id, serial, result),
             Operation::Write { link, id, serial, bytes } => {
                 self.shard_written(link, (id, serial), bytes, result);
@@ -359,7 +362,9 @@ impl Provider {
 }
 
 fn check_result(token: Token, operation: &Operation, result: &StoreResult) -> Result<(), Error> {
-    use StoreResult::{ColumnOpened, ColumnStored, Holdings, Manifest, Refused, Shard, Written};
+    use StoreResult::{
+        AuditAnswer, ColumnOpened, ColumnStored, Holdings, Manifest, Refused, Shard, Written,
+    };
     let token = token.0;
     let (fits, expected) = match operation {
         Operation::Read(_) => (matches!(result, Shard(_)), "reading a shard"),
@@ -368,6 +373,7 @@ fn check_result(token: Token, operation: &Operation, result: &StoreResult) -> Re
         Operation::Holders { .. } => {
             (matches!(result, StoreResult::Holders { .. }), "finding holders")
         }
+        Operation::Audit { .. } => (matches!(result, AuditAnswer(_)), "answering an audit"),
         Operation::Open { .. } => {
             (matches!(result, ColumnOpened { .. } | ColumnStored), "opening a column")
         }

@@ -70,6 +70,12 @@ pub const CREDIT_BYTES_MAX: u64 = 1 << 30;
 /// Bytes of the body of one payment message; at least 1.
 pub const PAYMENT_BODY_BYTES_MAX: usize = 1024;
 
+/// Bytes of the challenge of one audit; at least 1.
+pub const AUDIT_CHALLENGE_BYTES_MAX: usize = 128;
+
+/// Bytes of the answer to one audit; at least 1.
+pub const AUDIT_ANSWER_BYTES_MAX: usize = 256;
+
 /// Bytes of an equivocation proof: k shards with their paths, and room to spare.
 pub const EQUIVOCATION_PROOF_BYTES_MAX: usize =
     (TOTAL_SHARDS_MAX as usize + 1) * (SHARD_BYTES_MAX + 512) + 8 * 1024;

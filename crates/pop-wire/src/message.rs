@@ -1,5 +1,6 @@
 //! The messages of the exchange protocol, one struct a kind. Normative: `spec/exchange.md`.
 
+mod audit;
 mod available;
 mod column;
 mod hello;
@@ -8,6 +9,7 @@ mod lookup;
 mod payment;
 mod shard;
 
+pub use audit::{Audit, AuditAnswer};
 pub use available::Available;
 pub use column::{ColumnReply, ColumnState, OpenColumn, PutShard, SealColumn};
 pub use hello::{Credit, Hello};
@@ -69,6 +71,10 @@ pub enum Message {
     Holders(Holders),
     /// What a viewer can serve.
     Available(Available),
+    /// Ask a holder for a proof.
+    Audit(Audit),
+    /// The proof.
+    AuditAnswer(AuditAnswer),
 }
 
 impl Message {
@@ -104,6 +110,8 @@ impl Message {
             Kind::GetHolders(m) => Self::GetHolders(GetHolders::from_proto(&m)?),
             Kind::Holders(m) => Self::Holders(Holders::from_proto(m)?),
             Kind::Available(m) => Self::Available(Available::from_proto(&m)?),
+            Kind::Audit(m) => Self::Audit(Audit::from_proto(m)?),
+            Kind::AuditAnswer(m) => Self::AuditAnswer(AuditAnswer::from_proto(m)?),
         })
     }
 
@@ -153,6 +161,8 @@ impl Message {
             Self::GetHolders(m) => Kind::GetHolders(m.to_proto()),
             Self::Holders(m) => Kind::Holders(m.to_proto()),
             Self::Available(m) => Kind::Available(m.to_proto()),
+            Self::Audit(m) => Kind::Audit(m.to_proto()),
+            Self::AuditAnswer(m) => Kind::AuditAnswer(m.to_proto()),
         };
         proto::ExchangeMessage { kind: Some(kind) }
     }

@@ -154,7 +154,7 @@ fn unknown_fields_in_a_signed_body_are_refused() {
 #[test]
 fn messages_out_of_range_are_refused_by_field() {
     type Fill = fn(&mut BytesMut);
-    let cases: [(&str, u8, Fill); 14] = [
+    let cases: [(&str, u8, Fill); 18] = [
         ("hello.agent", 1, |m| {
             put_number(m, 1, 1);
             put_number(m, 2, 1);
@@ -185,6 +185,12 @@ fn messages_out_of_range_are_refused_by_field() {
         ("put_shard.payload", 12, |m| put_bytes(m, 5, &vec![0; limits::SHARD_BYTES_MAX + 1])),
         ("payment.body", 17, |_| {}),
         ("payment.body", 17, |m| put_bytes(m, 1, &[0; limits::PAYMENT_BODY_BYTES_MAX + 1])),
+        ("audit.challenge", 21, |m| put_number(m, 1, 5)),
+        ("audit.challenge", 21, |m| put_bytes(m, 2, &[0; limits::AUDIT_CHALLENGE_BYTES_MAX + 1])),
+        ("audit_answer.answer", 22, |m| put_number(m, 1, 5)),
+        ("audit_answer.answer", 22, |m| {
+            put_bytes(m, 2, &[0; limits::AUDIT_ANSWER_BYTES_MAX + 1]);
+        }),
     ];
     for (field, kind, fill) in cases {
         let mut inner = BytesMut::new();

@@ -5,9 +5,9 @@
 
 use bytes::Bytes;
 use pop_wire::message::{
-    Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
-    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, Message, OpenColumn, Payment,
-    Peers, PutShard, Refusal, RefusalReason, SealColumn, Shard,
+    Audit, AuditAnswer, Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders,
+    GetHoldings, GetManifest, GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, Message,
+    OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
 use pop_wire::{
     Amount, ColumnIndex, ColumnSet, ContentId, Digest, EquivocationEvidence, EvidenceShard,
@@ -158,6 +158,10 @@ fn transfer() -> impl Strategy<Value = Message> {
         id.clone().prop_map(|id| Message::Cancel(Cancel { id })),
         vec(any::<u8>(), 1..=limits::PAYMENT_BODY_BYTES_MAX)
             .prop_map(|body| Message::Payment(Payment { body: body.into() })),
+        (id.clone(), vec(any::<u8>(), 1..=limits::AUDIT_CHALLENGE_BYTES_MAX))
+            .prop_map(|(id, bytes)| Message::Audit(Audit { id, challenge: bytes.into() })),
+        (id.clone(), vec(any::<u8>(), 1..=limits::AUDIT_ANSWER_BYTES_MAX))
+            .prop_map(|(id, bytes)| Message::AuditAnswer(AuditAnswer { id, answer: bytes.into() })),
         (id, refusal_reason(), any::<u32>()).prop_map(|(id, reason, retry_after_ms)| {
             Message::Refusal(Refusal { id, reason, retry_after_ms })
         }),

@@ -6,9 +6,9 @@
 use bytes::{Bytes, BytesMut};
 use data_encoding::HEXLOWER;
 use pop_wire::message::{
-    Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
-    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, Message, OpenColumn, Payment,
-    Peers, PutShard, Refusal, RefusalReason, SealColumn, Shard,
+    Audit, AuditAnswer, Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders,
+    GetHoldings, GetManifest, GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, Message,
+    OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
 use pop_wire::{
     Amount, ColumnIndex, ColumnSet, ContentId, Digest, EquivocationEvidence, FrameSplitter,
@@ -255,6 +255,8 @@ fn question(kind: &str, it: &Value) -> Message {
             providers: list(&it["providers"], |one| Signed::decode(bytes(one)).unwrap()),
             masternodes: list(&it["masternodes"], |one| Signed::decode(bytes(one)).unwrap()),
         }),
+        "audit" => Message::Audit(Audit { id, challenge: bytes(&it["challenge"]) }),
+        "audit_answer" => Message::AuditAnswer(AuditAnswer { id, answer: bytes(&it["answer"]) }),
         other => panic!("no message is a {other}"),
     }
 }
@@ -277,7 +279,7 @@ fn every_message_has_this_frame() {
     }
     let mut numbers: Vec<u64> = frames.iter().map(|it| number(&it["number"])).collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=22).collect::<Vec<_>>());
 }
 
 #[test]

@@ -7,9 +7,10 @@ use super::Token;
 use super::announce::Told;
 use super::upload::Upload;
 use crate::Fault;
+use crate::budget::TimedBudget;
 use crate::credit::{ReceiveCredit, SendCredit};
 use crate::greeting::Greeting;
-use crate::limits::READING_TIMEOUT_MS;
+use crate::limits::{AUDIT_REFILL_MS, AUDITS_BURST, READING_TIMEOUT_MS};
 use crate::payment::PaymentBudget;
 
 /// Earliest deadline first, then in order of arrival.
@@ -30,6 +31,8 @@ pub(super) struct Link {
     pub(super) questions: usize,
     /// Lookups among `open`.
     pub(super) lookups: usize,
+    /// Audits that the peer may still ask for.
+    pub(super) audits: TimedBudget,
     pub(super) uploads: SortedMap<RequestId, Upload>,
     /// Payload bytes of each message sent and not flushed.
     pub(super) unflushed: VecDeque<u64>,
@@ -80,6 +83,7 @@ impl Link {
             open: SortedMap::new(),
             questions: 0,
             lookups: 0,
+            audits: TimedBudget::new(AUDITS_BURST, AUDIT_REFILL_MS, now),
             uploads: SortedMap::new(),
             unflushed: VecDeque::new(),
             payload_bytes: 0,

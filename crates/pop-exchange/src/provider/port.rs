@@ -149,6 +149,18 @@ pub enum StoreOperation {
         /// Of which content.
         content: ContentId,
     },
+    /// `peer` wants a proof that a shard is here. What the challenge asks is between the shells:
+    /// answer [`StoreResult::AuditAnswer`], or refuse, which says nothing that could be used
+    /// against this node. At most 16 open questions a link, and
+    /// [`AUDITS_BURST`](crate::limits::AUDITS_BURST) audits at once.
+    Audit {
+        /// On which link it asks.
+        link: LinkId,
+        /// Who asks.
+        peer: PeerId,
+        /// What, 1 to 128 bytes.
+        challenge: Bytes,
+    },
     /// `peer` wants this node to keep a column. The shell's policy decides: answer
     /// [`StoreResult::ColumnOpened`], [`StoreResult::ColumnStored`] if it is here whole already,
     /// or a refusal.
@@ -207,6 +219,8 @@ pub enum StoreResult {
         /// Their records, and others'.
         masternodes: Vec<Signed<MasternodeRecord>>,
     },
+    /// The proof, 1 to 256 bytes.
+    AuditAnswer(Bytes),
     /// The column is open; every segment below is written already.
     ColumnOpened {
         /// First segment that is missing.

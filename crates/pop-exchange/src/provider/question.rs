@@ -1,11 +1,13 @@
-//! Manifest, holdings, peers and holders (`spec/exchange.md` §9).
+//! Manifest, holdings, peers, holders and audits (`spec/exchange.md` §9).
 
-use pop_wire::message::{Holders, Holdings, ManifestReply, Peers, RefusalReason};
+use pop_wire::message::{
+    Audit, AuditAnswer, Holders, Holdings, ManifestReply, Peers, RefusalReason,
+};
 use pop_wire::{ContentId, Message, RequestId};
 
 use super::link::Open;
 use super::{Operation, Provider, StoreOperation, StoreResult, Token};
-use crate::limits::{BUSY_RETRY_MS, LOOKUPS_PER_LINK_MAX, QUESTIONS_PER_LINK_MAX};
+use crate::limits::{AUDIT_REFILL_MS, BUSY_RETRY_MS, LOOKUPS_PER_LINK_MAX, QUESTIONS_PER_LINK_MAX};
 use crate::{Fault, LinkId};
 
 impl Provider {
@@ -60,6 +62,20 @@ impl Provider {
             state.open.insert(id, Open::Lookup(token));
         }
         Ok(())
+    }
+
+    pub(super) fn audit(&mut self, link: LinkId, audit: Audit) -> Result<(), Fault> {
+        let Audit { id, challenge } = audit;
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        state.duplicate(id)?;
+        // spec/exchange.md §9: an audit costs a signature, so a link has a burst of them.
+        if !state.audits.charge(self.now) {
+            let retry_after_ms = u32::try_from(AUDIT_REFILL_MS).unwrap_or(u32::MAX);
+            self.refuse(link, id, RefusalReason::Busy, retry_after_ms);
+            return Ok(());
+        }
+        let (peer, operation) = (state.peer, Operation::Audit { link, id });
+        self.ask_store(link, id, operation, StoreOperation::Audit { link, peer, challenge })
     }
 
     fn ask_store(
@@ -125,6 +141,22 @@ impl Provider {
         let answer = match result {
             StoreResult::Holders { providers, masternodes } => {
                 Ok(Message::Holders(Holders::fitting(id, providers, masternodes)))
+            }
+            other => Err(other),
+        };
+        self.answer(token, link, id, answer);
+    }
+
+    pub(super) fn audit_answered(
+        &mut self,
+        token: Token,
+        link: LinkId,
+        id: RequestId,
+        result: StoreResult,
+    ) {
+        let answer = match result {
+            StoreResult::AuditAnswer(answer) => {
+                Ok(Message::AuditAnswer(AuditAnswer { id, answer }))
             }
             other => Err(other),
         };

@@ -12,6 +12,7 @@ mod world;
 mod allowances_hold;
 mod announcements;
 mod any_operations;
+mod audits;
 mod eight_of_twenty_seven_sources_vanish;
 mod liars_are_named_and_dropped;
 mod limits_hold;

@@ -152,6 +152,13 @@ impl Host {
                 Some((providers, masternodes)) => StoreResult::Holders { providers, masternodes },
                 None => refused(RefusalReason::NotAccepted),
             },
+            // The machine doesn't know what an audit is: any bytes will do.
+            StoreOperation::Audit { challenge, .. } if challenge[0] == 0 => {
+                refused(RefusalReason::Damaged)
+            }
+            StoreOperation::Audit { challenge, .. } => {
+                StoreResult::AuditAnswer(challenge.iter().rev().copied().collect())
+            }
             StoreOperation::OpenColumn { manifest, column, .. } => match self.refuse_uploads {
                 Some(reason) => refused(reason),
                 None if self.held.contains(column) => StoreResult::ColumnStored,

@@ -60,7 +60,7 @@ fn every_question_has_one_answer_even_when_asked_before_the_hello() {
         Question::Holdings(content),
         Question::Peers,
     ];
-    questions.iter().for_each(|q| asker.handle(host.now, ask(*q)).unwrap());
+    questions.into_iter().for_each(|q| asker.handle(host.now, ask(q)).unwrap());
     for _ in 0..2 * QUESTIONS_PER_LINK_MAX {
         asker.handle(host.now, ask(Question::Holdings(content))).unwrap();
     }
@@ -94,7 +94,8 @@ fn another_contents_manifest_and_another_kind_of_answer_are_faults() {
     let question = Question::Manifest(wanted.content.id());
     let manifest = other.content.manifest().signed().clone();
     let id = RequestId(1);
-    let (answers, closed) = told(question, Message::ManifestReply(ManifestReply { id, manifest }));
+    let reply = Message::ManifestReply(ManifestReply { id, manifest });
+    let (answers, closed) = told(question.clone(), reply);
     assert!(closed && matches!(answers[..], [Err(Failure::Fault(_))]));
     let columns = ColumnSet::all(2);
     let (answers, closed) = told(question, Message::Holdings(Holdings { id, columns }));
@@ -115,10 +116,10 @@ fn silence_and_a_lost_link_are_answers_too() {
     let limit_ms = QUESTION_TIMEOUT_MS;
     assert_eq!(drain(&mut asker, None), (vec![Err(Failure::TimedOut { limit_ms })], true));
     asker.handle(at, Input::LinkUp { link: LinkId(2), peer: peer(9) }).unwrap();
-    let question = Question::Peers;
-    asker.handle(at, Input::Ask { link: LinkId(2), question }).unwrap();
+    let ask = || Input::Ask { link: LinkId(2), question: Question::Peers };
+    asker.handle(at, ask()).unwrap();
     asker.handle(at, Input::LinkDown { link: LinkId(2) }).unwrap();
-    asker.handle(at, Input::Ask { link: LinkId(2), question }).unwrap();
+    asker.handle(at, ask()).unwrap();
     let down = || Err(Failure::LinkDown);
     assert_eq!(drain(&mut asker, None).0, [down(), down()]);
 }

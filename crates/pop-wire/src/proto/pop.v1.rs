@@ -148,7 +148,7 @@ pub struct RecordBundle {
 pub struct ExchangeMessage {
     #[prost(
         oneof = "exchange_message::Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22"
     )]
     pub kind: ::core::option::Option<exchange_message::Kind>,
 }
@@ -196,6 +196,10 @@ pub mod exchange_message {
         Holders(super::Holders),
         #[prost(message, tag = "20")]
         Available(super::Available),
+        #[prost(message, tag = "21")]
+        Audit(super::Audit),
+        #[prost(message, tag = "22")]
+        AuditAnswer(super::AuditAnswer),
     }
 }
 /// First message each way. Nothing else may precede it.
@@ -378,4 +382,19 @@ pub struct Available {
 pub struct Payment {
     #[prost(bytes = "bytes", tag = "1")]
     pub body: ::prost::bytes::Bytes,
+}
+/// Ask a holder to prove that it has what it says. What is asked is not of the exchange.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Audit {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub challenge: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditAnswer {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub answer: ::prost::bytes::Bytes,
 }

@@ -2,9 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use pop_wire::message::{
-    Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders, GetHoldings, GetManifest,
-    GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply, OpenColumn, Payment, Peers,
-    PutShard, Refusal, RefusalReason, SealColumn, Shard,
+    Audit, AuditAnswer, Available, Cancel, ColumnReply, ColumnState, Credit, GetHolders,
+    GetHoldings, GetManifest, GetPeers, GetShard, Hello, Holders, Holdings, ManifestReply,
+    OpenColumn, Payment, Peers, PutShard, Refusal, RefusalReason, SealColumn, Shard,
 };
 use pop_wire::{
     ColumnIndex, Digest, Keypair, Message, ProtocolVersion, RequestId, SegmentIndex, SegmentRanges,
@@ -186,6 +186,18 @@ fn questions(keypair: &Keypair) -> Vec<Described> {
             }),
             json!({ "content": hex::encode(content.0),
                 "segments": [[0, 3], [9, 9], [300, u32::MAX]] }),
+        ),
+        (
+            21,
+            "audit",
+            Message::Audit(Audit { id, challenge: Bytes::from_static(&[4, 5, 6]) }),
+            json!({ "id": 1, "challenge": "040506" }),
+        ),
+        (
+            22,
+            "audit_answer",
+            Message::AuditAnswer(AuditAnswer { id, answer: Bytes::from_static(&[7, 8, 9]) }),
+            json!({ "id": 1, "answer": "070809" }),
         ),
     ]
 }

@@ -89,7 +89,7 @@ fn messages() -> Vec<Case> {
     let unsigned = new().bytes(1, &[1]).bytes(2, &[1; 63]).0;
     vec![
         ("message", "no kind", Vec::new()),
-        ("message", "only a kind that does not exist", new().message(21)),
+        ("message", "only a kind that does not exist", new().message(23)),
         ("message", "cut off", vec![0x12, 0x04, 0x08, 0x80]),
         ("message", "version 0", new().number(2, 1).message(1)),
         ("message", "versions upside down", new().number(1, 2).number(2, 1).message(1)),
@@ -145,6 +145,14 @@ fn messages() -> Vec<Case> {
         ("message", "payment of nothing", new().message(17)),
         ("message", "payment of 1025 bytes", {
             new().bytes(1, &[0; limits::PAYMENT_BODY_BYTES_MAX + 1]).message(17)
+        }),
+        ("message", "challenge of nothing", new().number(1, 1).message(21)),
+        ("message", "challenge of 129 bytes", {
+            new().bytes(2, &[0; limits::AUDIT_CHALLENGE_BYTES_MAX + 1]).message(21)
+        }),
+        ("message", "answer of nothing", new().number(1, 1).message(22)),
+        ("message", "answer of 257 bytes", {
+            new().bytes(2, &[0; limits::AUDIT_ANSWER_BYTES_MAX + 1]).message(22)
         }),
     ]
 }

@@ -29,6 +29,27 @@ pub enum Evidence {
     FailedAudit(Box<FailedAuditEvidence>),
 }
 
+impl Evidence {
+    /// Its one form in bytes: a part of a `Slash`, and a file that anybody can check.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.put(&mut out);
+        out
+    }
+
+    /// Read what [`encode`](Self::encode) wrote, to its last byte. Checks the form and nothing else.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: the fault of whoever made the bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let evidence = Self::take(&mut reader)?;
+        reader.finish()?;
+        Ok(evidence)
+    }
+}
+
 /// Checks an equivocation proof; the publisher and the content if it holds.
 ///
 /// The erasure code is pop-erasure's business, on which the ledger doesn't depend: pass

@@ -172,6 +172,17 @@ fn a_wrong_answer_to_an_audit_costs_collateral_once_an_epoch() {
 }
 
 #[test]
+fn evidence_is_a_file_that_reads_back_and_nothing_may_follow_it() {
+    let evidence = wrong_answer(&holder());
+    let mut bytes = evidence.encode();
+    assert_eq!(bytes[0], 4);
+    assert_eq!(Evidence::decode(&bytes), Ok(evidence));
+    assert!(Evidence::decode(&bytes[..bytes.len() - 1]).is_err());
+    bytes.push(0);
+    assert!(Evidence::decode(&bytes).is_err());
+}
+
+#[test]
 fn a_right_answer_is_no_evidence_whatever_shard_is_shown_with_it() {
     let film = Film::new(0);
     let record = signed(record(&film, &holder()), &holder());

@@ -1,5 +1,6 @@
 //! The command line: verbs, what they print, and exit codes that mean something.
 
+mod audit;
 mod bounty;
 mod completions;
 mod demo;
@@ -68,6 +69,8 @@ enum Verb {
     Earnings(earnings::Earnings),
     /// Restore every missing column of a content onto live nodes
     Repair(repair::Repair),
+    /// Ask holders of a content to prove that they have what they say
+    Audit(audit::Audit),
     /// Keys, and the money that they can move
     #[command(subcommand)]
     Wallet(wallet::Wallet),
@@ -80,7 +83,7 @@ enum Verb {
     ///
     /// Once to leave, and again after the delay to have the collateral back.
     Unstake(stake::Unstake),
-    /// Hand in the proof that a publisher cheated, which costs it collateral
+    /// Hand in the proof that a publisher or a holder cheated, which costs it collateral
     Report(report::Report),
     /// Bytes lent, and paid back out of what the borrower earns
     #[command(subcommand)]
@@ -139,6 +142,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, NodeError> {
         Verb::Status(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Earnings(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Repair(verb) => return block_on(or_interrupt(verb.run(&context))),
+        Verb::Audit(verb) => return block_on(or_interrupted(verb.run(&context))),
         Verb::Wallet(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Stake(verb) => return block_on(or_interrupt(verb.run(&context))),
         Verb::Unstake(verb) => return block_on(or_interrupt(verb.run(&context))),
@@ -158,8 +162,15 @@ fn dispatch(cli: Cli) -> Result<ExitCode, NodeError> {
 async fn or_interrupt(
     work: impl Future<Output = Result<(), NodeError>>,
 ) -> Result<ExitCode, NodeError> {
+    or_interrupted(async { work.await.map(|()| ExitCode::SUCCESS) }).await
+}
+
+/// The same for a verb that has more than one way to end well.
+async fn or_interrupted(
+    work: impl Future<Output = Result<ExitCode, NodeError>>,
+) -> Result<ExitCode, NodeError> {
     tokio::select! {
-        done = work => done.map(|()| ExitCode::SUCCESS),
+        done = work => done,
         signal = run::wait_for_signal() => signal.map(|()| ExitCode::from(INTERRUPTED)),
     }
 }

@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod ask;
+pub mod audit;
 pub mod chromium;
 pub mod cli;
 pub mod clock;

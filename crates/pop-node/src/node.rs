@@ -148,7 +148,8 @@ impl Node {
         let serving = match &store {
             Some(store) => {
                 let counted = Arc::clone(&stats);
-                Some(Server::start(&settings, store.clone(), (account, counted), running)?)
+                let held = (keypair.clone(), store.clone());
+                Some(Server::start(&settings, held, (account, counted), running)?)
             }
             None => None,
         };
@@ -184,6 +185,9 @@ impl Node {
         let prices_scarcity = sells && inner.settings.scarcity_interval_s > 0;
         if let Some(server) = server.clone().filter(|_| prices_scarcity) {
             inner.spawn(scarcity::count_now_and_then(Arc::clone(&inner), server));
+        }
+        if let (Some(server), Some(ledger)) = (server.clone(), inner.ledger.clone()) {
+            inner.spawn(learn_ledger(ledger, server));
         }
         inner.spawn(crawl_now_and_then(Arc::clone(&inner), server));
         let node = Self { inner };
@@ -387,6 +391,17 @@ async fn run(
             },
             Ok(()) = listening.changed() => announcer.announce_all().await,
         }
+    }
+}
+
+/// Answers to audits are signed for one ledger: find out for which, and answer them from then on.
+async fn learn_ledger(ledger: LedgerClient, server: Server) {
+    loop {
+        match ledger.domain().await {
+            Ok(domain) => return server.answer_audits(domain),
+            Err(error) => tracing::debug!(%error, "no audits are answered yet"),
+        }
+        tokio::time::sleep(FIRST_CRAWL_INTERVAL).await;
     }
 }
 

@@ -182,7 +182,8 @@ async fn rebuild(
     Arc::into_inner(staging).ok_or(NodeError::ShuttingDown)
 }
 
-async fn next_segment(
+/// The next segment that a session has k shards of.
+pub(crate) async fn next_segment(
     session: &mut Session,
     content: &Content,
 ) -> Result<(SegmentIndex, Vec<VerifiedShard>), NodeError> {
@@ -217,7 +218,7 @@ impl Unrepaired {
         match self {
             Self::Disk(error) => error.into(),
             Self::Decode(DecodeError::Equivocation(proof)) => {
-                match evidence::keep(&inner.settings.data_dir.join("proofs"), &proof) {
+                match evidence::keep(&inner.settings.data_dir.join(evidence::DIRECTORY), &proof) {
                     Ok(proof) => NodeError::Equivocation { content: content.id(), proof },
                     Err(error) => error,
                 }

@@ -1,6 +1,7 @@
 //! The serving half of a masternode: streams in, the provider machine in the middle, the disk
 //! behind it.
 
+mod audits;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -15,16 +16,20 @@ use pop_exchange::provider::{
     Event, Input, Output, Provider, ProviderConfig, StoreOperation, StoreResult, Token,
 };
 use pop_exchange::{Introduction, LinkId};
+use pop_incentive::exposure::IpPrefix;
+use pop_incentive::typed_data::LedgerDomain;
 use pop_wire::message::RefusalReason;
-use pop_wire::{ContentId, MasternodeRecord, PeerId, Signed};
+use pop_wire::{ContentId, Keypair, MasternodeRecord, PeerId, Signed};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::audits::{AUDITS_PER_PREFIX_BURST, AUDITS_PER_PREFIX_PER_S, Auditee};
 use self::worker::StoreWorker;
 use crate::clock::Clock;
 use crate::disk::ColumnStore;
 use crate::error::NodeError;
+use crate::ledger::Budgets;
 use crate::links::{self, Flushes, LinkEvent, LinkSender};
 use crate::money::{self, Action, Bank, Books, News, Till};
 use crate::settings::Settings;
@@ -40,6 +45,7 @@ const REQUESTS_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     requests: mpsc::Sender<Request>,
+    auditee: Auditee,
 }
 
 #[derive(Debug)]
@@ -89,7 +95,7 @@ impl Server {
     /// Start serving from `store`.
     pub(crate) fn start(
         settings: &Settings,
-        store: ColumnStore,
+        (keypair, store): (Keypair, ColumnStore),
         (account, stats): (Option<(Bank, Books)>, Arc<Stats>),
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(Self, mpsc::Receiver<ServerEvent>), NodeError> {
@@ -116,7 +122,8 @@ impl Server {
         let (requests, request_queue) = mpsc::channel(REQUESTS_MAX);
         let (events, event_queue) = mpsc::channel(REQUESTS_MAX);
         let (link_events, link_queue) = mpsc::channel(LINK_EVENTS_MAX);
-        let (worker, results) = StoreWorker::start(store, tasks)?;
+        let auditee = Auditee::new(keypair);
+        let (worker, results) = StoreWorker::start((store, auditee.clone()), tasks)?;
         let driver = Driver {
             provider,
             clock: Clock::start(),
@@ -124,6 +131,7 @@ impl Server {
             next_link: 0,
             link_events,
             worker,
+            audits: Budgets::new(AUDITS_PER_PREFIX_BURST, AUDITS_PER_PREFIX_PER_S),
             till,
             events,
             stats,
@@ -133,7 +141,7 @@ impl Server {
         let (stop, running) =
             (stop.clone(), driver.run(request_queue, link_queue, (results, news)));
         tasks.spawn(async move { stop.run_until_cancelled(running).await });
-        Ok((Self { requests }, event_queue))
+        Ok((Self { requests, auditee }, event_queue))
     }
 
     /// Serve a peer on a stream that it opened.
@@ -154,6 +162,11 @@ impl Server {
     /// Which masternodes to name to peers that ask.
     pub(crate) async fn name(&self, masternodes: Vec<Signed<MasternodeRecord>>) {
         self.send(Request::Name(masternodes)).await;
+    }
+
+    /// Answer audits, for this ledger.
+    pub(crate) fn answer_audits(&self, ledger: LedgerDomain) {
+        self.auditee.answer_for(ledger);
     }
 
     /// So many different columns of each content live.
@@ -182,6 +195,8 @@ struct Driver {
     next_link: u64,
     link_events: mpsc::Sender<(LinkId, LinkEvent)>,
     worker: StoreWorker,
+    /// By who asks; all whose address is not known share one.
+    audits: Budgets<IpPrefix>,
     /// None if everything is served for free.
     till: Option<Till>,
     events: mpsc::Sender<ServerEvent>,
@@ -311,6 +326,9 @@ impl Driver {
                     token,
                     operation: StoreOperation::FindHolders { link, content, .. },
                 } => self.look_up(token, link, content),
+                Output::Store { token, operation: operation @ StoreOperation::Audit { .. } } => {
+                    self.audit(token, operation);
+                }
                 Output::Store { token, operation } => self.worker.start_operation(token, operation),
                 Output::Event(event) => self.on_event(event).await,
                 other => tracing::warn!(?other, "unknown output"),
@@ -326,6 +344,21 @@ impl Driver {
                 StoreResult::Refused { reason: RefusalReason::Busy, retry_after_ms: BUSY_RETRY_MS };
             self.handle(Input::Store { token, result });
         }
+    }
+
+    /// Have an audit answered, if it is not one too many of its network.
+    fn audit(&mut self, token: Token, operation: StoreOperation) {
+        let StoreOperation::Audit { link, .. } = &operation else { return };
+        let from = self.links.get(link).and_then(|served| served.from.as_ref());
+        // spec/exchange.md §9: links are cheap, so audits are counted by network as well.
+        if self.audits.take(self.clock.now(), money::prefix_of(from), 0) {
+            return self.worker.start_operation(token, operation);
+        }
+        let (reason, retry_after_ms) = (RefusalReason::Busy, BUSY_RETRY_MS);
+        self.handle(Input::Store {
+            token,
+            result: StoreResult::Refused { reason, retry_after_ms },
+        });
     }
 
     async fn on_event(&mut self, event: Event) {

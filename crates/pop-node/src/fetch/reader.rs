@@ -202,7 +202,7 @@ impl Reader<'_> {
                 Ok(())
             }
             Err(DecodeError::Equivocation(proof)) => {
-                let path = self.lease.inner.settings.data_dir.join("proofs");
+                let path = self.lease.inner.settings.data_dir.join(crate::evidence::DIRECTORY);
                 let proof = crate::evidence::keep(&path, &proof)?;
                 Err(NodeError::Equivocation { content, proof })
             }

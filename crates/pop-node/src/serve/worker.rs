@@ -12,6 +12,8 @@ use pop_wire::{ColumnIndex, ContentId, Manifest, SegmentIndex, Verified};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use super::audits::Auditee;
+use crate::clock;
 use crate::disk::{ColumnStore, ColumnWriter, OpenedColumn, StoreError};
 use crate::error::NodeError;
 
@@ -35,13 +37,13 @@ pub(super) struct StoreWorker {
 impl StoreWorker {
     /// Start the threads. `tasks` waits for their end, and so for the directory's lock.
     pub(super) fn start(
-        store: ColumnStore,
+        (store, auditee): (ColumnStore, Auditee),
         tasks: &TaskTracker,
     ) -> Result<(Self, Results), NodeError> {
         let (results, receiver) = mpsc::unbounded_channel();
         let (reads, read_queue) = blocking::channel();
         let (writes, write_queue) = blocking::channel();
-        let reader = Reader { store: store.clone() };
+        let reader = Reader { store: store.clone(), auditee };
         let mut writer = Writer { store, open: BTreeMap::new() };
         let read_results = results.clone();
         let reading = spawn("store-read", move || {
@@ -66,6 +68,7 @@ impl StoreWorker {
             StoreOperation::ReadShard { .. }
             | StoreOperation::ReadManifest { .. }
             | StoreOperation::ReadHoldings { .. }
+            | StoreOperation::Audit { .. }
             | StoreOperation::FindHolders { .. } => &self.reads,
             _ => &self.writes,
         };
@@ -102,6 +105,7 @@ fn in_batches(
 
 struct Reader {
     store: ColumnStore,
+    auditee: Auditee,
 }
 
 impl Reader {
@@ -123,6 +127,12 @@ impl Reader {
             },
             StoreOperation::ReadHoldings { content } => {
                 StoreResult::Holdings(self.store.holdings(&content))
+            }
+            StoreOperation::Audit { challenge, .. } => {
+                match self.auditee.answer(&self.store, clock::unix_now(), &challenge) {
+                    Ok(answer) => StoreResult::AuditAnswer(answer),
+                    Err(reason) => refused(reason, 0),
+                }
             }
             // Nobody is looked up for others here.
             StoreOperation::FindHolders { .. } => refused(RefusalReason::NotAccepted, 0),

@@ -4,6 +4,7 @@
 //! byte lost or changed, no process left behind.
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod audits;
 mod crashes;
 mod demo;
 mod equivocation;

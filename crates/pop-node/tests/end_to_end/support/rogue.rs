@@ -15,6 +15,8 @@ use pop_exchange::provider::{
     Event, Input, Output, Provider, ProviderConfig, StoreOperation, StoreResult, Token,
 };
 use pop_exchange::{Introduction, LinkId, ShardWithProof};
+use pop_incentive::audit::AuditChallenge;
+use pop_incentive::typed_data::LedgerDomain;
 use pop_node::clock::{Clock, unix_now};
 use pop_wire::message::{GetPeers, Hello, RefusalReason};
 use pop_wire::{
@@ -44,6 +46,8 @@ pub(crate) enum Lie {
     NoGreeting,
     /// One byte a second.
     OneByteASecond,
+    /// Signs an answer to every audit, without having looked at a shard.
+    WrongAnswer,
 }
 
 /// A rogue on a thread of its own; gone when dropped.
@@ -58,10 +62,15 @@ pub(crate) struct Rogue {
 impl Rogue {
     /// Start, and introduce it to the node at `bootstrap`.
     pub(crate) fn join(bootstrap: &str) -> Self {
+        Self::join_audited(bootstrap, None)
+    }
+
+    /// The same, and audits for this ledger are answered.
+    pub(crate) fn join_audited(bootstrap: &str, ledger: Option<LedgerDomain>) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
-        let keypair = Keypair::from_secret_bytes(&[0x66; 32]).unwrap();
+        let keypair = keypair();
         let peer = keypair.peer_id();
         let (lie, lying) = watch::channel(Lie::None);
         let (claims, claimed) = watch::channel(0);
@@ -69,6 +78,7 @@ impl Rogue {
         let bootstrap = bootstrap.to_owned();
         runtime.block_on(async {
             let mut driver = Driver::start(keypair, &bootstrap, lying, claims, asked).await;
+            driver.ledger = ledger;
             driver.introduce(&bootstrap).await;
             tokio::spawn(driver.run());
         });
@@ -89,6 +99,11 @@ impl Rogue {
     pub(crate) fn requests(&self) -> usize {
         *self.requests.borrow()
     }
+}
+
+/// The rogue's key.
+pub(crate) fn keypair() -> Keypair {
+    Keypair::from_secret_bytes(&[0x66; 32]).unwrap()
 }
 
 #[derive(NetworkBehaviour)]
@@ -126,6 +141,7 @@ struct Driver {
     lie: watch::Receiver<Lie>,
     claims: watch::Sender<usize>,
     asked: watch::Sender<usize>,
+    ledger: Option<LedgerDomain>,
 }
 
 impl Driver {
@@ -170,6 +186,7 @@ impl Driver {
             lie,
             claims,
             asked,
+            ledger: None,
         }
     }
 
@@ -315,9 +332,24 @@ impl Driver {
                 kept.columns.get_mut(&column).unwrap().sealed = true;
                 StoreResult::ColumnStored
             }
+            StoreOperation::Audit { challenge, .. } => {
+                self.answer_audit(&challenge).map_or_else(not_found, StoreResult::AuditAnswer)
+            }
             _ => return,
         };
         self.handle(Input::Store { token, result });
+    }
+
+    fn answer_audit(&self, challenge: &[u8]) -> Option<bytes::Bytes> {
+        let challenge = AuditChallenge::decode(challenge).unwrap();
+        let kept = self.kept.get(&challenge.content)?;
+        let shard = kept.shards.get(&(challenge.column, challenge.segment));
+        let shard = match *self.lie.borrow() {
+            Lie::WrongAnswer => b"as if it were a shard",
+            _ => &shard?.payload[..],
+        };
+        let answer = challenge.answer(self.ledger.as_ref()?, &self.keypair, shard);
+        Some(bytes::Bytes::copy_from_slice(&answer.encode()))
     }
 
     /// Tell the DHT that it holds every column, so that every viewer asks it for some.

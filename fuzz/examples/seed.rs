@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use pop_fuzz::keypair;
 use pop_fuzz::sample::Sample;
 use pop_incentive::ledger::SignedOperation;
+use pop_incentive::ledger::protocol::{LedgerReply, LedgerRequest};
 use pop_incentive::quote::SignedQuote;
 use pop_incentive::voucher::SignedVoucher;
 use pop_incentive::wallet::{Keystore, Mnemonic, Passphrase, ScryptParameters};
@@ -52,6 +53,11 @@ fn main() -> Result<(), Failure> {
         }
         println!("{} seeds for {target}", seeds.len());
     }
+    let ledger = ledger_protocol()?;
+    for (index, bytes) in ledger.iter().enumerate() {
+        write("ledger_protocol", index, bytes)?;
+    }
+    println!("{} seeds for ledger_protocol", ledger.len());
     println!("{} seeds for keystore", keystores.len());
     println!("{} seeds for wire_decode, {} for frame_split", wire.len(), messages.len());
     Ok(())
@@ -243,6 +249,30 @@ fn money() -> Result<[(&'static str, Vec<Vec<u8>>); 2], Failure> {
         ("quotes", [quotes, vouchers].into_iter().chain(refused).flatten().collect()),
         ("ledger_machine", [operations, refused_operations].concat()),
     ])
+}
+
+/// Requests to a served ledger and its replies, each with the byte that the target tells them apart
+/// by, and those that are refused.
+fn ledger_protocol() -> Result<Vec<Vec<u8>>, Failure> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/ledger_protocol.json");
+    let vectors: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let wrong = "ledger_protocol.json: does not decode";
+    let mut seeds = Vec::new();
+    for (kind, name) in [(0, "request"), (1, "reply"), (0, "refused"), (1, "refused")] {
+        for vector in vectors[name].as_array().ok_or(wrong)? {
+            let text = vector["bytes"].as_str().ok_or(wrong)?;
+            let bytes = from_hex(text).ok_or(wrong)?;
+            let reads = match kind {
+                0 => LedgerRequest::decode(&bytes).is_ok(),
+                _ => LedgerReply::decode(&bytes).is_ok(),
+            };
+            if !reads && name != "refused" {
+                return Err(wrong.into());
+            }
+            seeds.push([&[kind], &bytes[..]].concat());
+        }
+    }
+    Ok(seeds)
 }
 
 /// Whether the decoder with this number in the target `wire_decode` takes `bytes`.

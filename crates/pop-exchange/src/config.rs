@@ -105,11 +105,16 @@ pub struct FetcherConfig {
     /// While there are viewers among the sources, a segment whose deadline is further than this
     /// is *far*, in milliseconds: it is asked of viewers alone, and of masternodes only where
     /// chance picks it, once a second with a probability of 1 / (viewers + 1), so that viewers
-    /// have something to offer each other. `u64::MAX` asks for everything in order at once.
+    /// have something to offer each other. More is near while masternodes answer slowly
+    /// ([`Fetcher::near_ms`](crate::fetcher::Fetcher::near_ms)). `u64::MAX` asks for everything in
+    /// order at once.
     /// Without deadlines nothing is far.
     pub far_window_ms: u64,
-    /// Shards asked beyond k for urgent segments.
+    /// Shards asked beyond k for segments whose deadline is nearer than `extra_window_ms`.
     pub extra_shards: ExtraShards,
+    /// See `extra_shards`, in milliseconds. What is asked beyond k mostly comes in vain, so
+    /// where bytes count this is less than `urgent_window_ms`.
+    pub extra_window_ms: u64,
     /// Work queued at one source, in milliseconds of its measured throughput.
     pub queue_ms_max: u64,
     /// A request is never hedged before this age, in milliseconds.
@@ -136,6 +141,7 @@ impl Default for FetcherConfig {
             urgent_window_ms: 15_000,
             far_window_ms: 30_000,
             extra_shards: ExtraShards::Auto,
+            extra_window_ms: 15_000,
             queue_ms_max: 2_000,
             hedge_floor_ms: 300,
             masternode_no_progress_ms: 3_000,

@@ -31,7 +31,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::assembly::{Ranges, Segment};
 use crate::config::check_introduction;
 use crate::greeting::Greeting;
-use crate::limits::{LIARS_MAX, SOURCES_MAX, TICK_MS};
+use crate::limits::{LIARS_MAX, NEAR_ANSWERS, NEAR_MS_MAX, SOURCES_MAX, TICK_MS};
 use crate::payment;
 use crate::schedule::ResponseTime;
 use crate::source::Source;
@@ -83,6 +83,8 @@ pub struct Fetcher {
     /// Held, lent and in flight, in bytes.
     charged_bytes: u64,
     response: ResponseTime,
+    /// That of masternodes alone.
+    masternodes: ResponseTime,
     /// Last delivery of any source.
     progress_at: Instant,
     /// The first delivery after a time in which everybody was silent.
@@ -132,6 +134,7 @@ impl Fetcher {
             fresh_from: 0,
             charged_bytes: 0,
             response: ResponseTime::default(),
+            masternodes: ResponseTime::default(),
             progress_at: Instant::default(),
             woken_at: Instant::default(),
             dirty: false,
@@ -220,6 +223,14 @@ impl Fetcher {
     /// [`FetcherConfig::window_bytes_max`].
     pub fn charged_bytes(&self) -> u64 {
         self.charged_bytes
+    }
+
+    /// Playing time ahead of playback for which masternodes are asked while there are viewers, or
+    /// hope of them, in milliseconds: [`FetcherConfig::far_window_ms`], and more where masternodes
+    /// take long to answer, up to a minute.
+    pub fn near_ms(&self) -> u64 {
+        let slow_ms = self.masternodes.slow_ms().saturating_mul(NEAR_ANSWERS);
+        self.config.far_window_ms.max(slow_ms.min(NEAR_MS_MAX))
     }
 
     /// Totals since the start.

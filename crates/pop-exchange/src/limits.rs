@@ -83,6 +83,17 @@ pub const LIARS_MAX: usize = 4096;
 /// Most sources of one fetcher (§7).
 pub const SOURCES_MAX: usize = 1024;
 
+/// Of what came and was of use, the part that may come in vain beside one segment, before nothing
+/// is asked for beyond need (§7).
+pub(crate) const WASTED_PART: u64 = 16;
+
+/// Slow answers of a masternode for which there must be time before what is near is played (§7.2):
+/// one that fails, one that stands in for it, and as much again twice.
+pub(crate) const NEAR_ANSWERS: u64 = 6;
+
+/// Playing time that counts as near at most, however slow masternodes are, in milliseconds (§7.2).
+pub(crate) const NEAR_MS_MAX: u64 = 60_000;
+
 /// One shard, in bytes, as a 64-bit number.
 pub(crate) const SHARD_MAX: u64 = {
     assert!(SHARD_BYTES_MAX <= 1 << 30);

@@ -139,12 +139,18 @@ impl ResponseTime {
         self.mean = (self.mean * 7 + sample) / 8;
     }
 
+    /// What hardly any answer takes longer than: the mean and four deviations; zero before the
+    /// first.
+    pub(crate) fn slow_ms(&self) -> u64 {
+        (self.mean + self.deviation * 4) / 16
+    }
+
     /// Age at which a request is late: mean + dev / 2 where playback waits, and a second and
     /// four deviations over the mean elsewhere; never before the floor.
     pub(crate) fn late_after_ms(&self, urgent: bool, floor_ms: u64) -> u64 {
         let late = match urgent {
             true => (self.mean + self.deviation / 2) / 16,
-            false => (self.mean + self.deviation * 4) / 16 + RELAXED_MS,
+            false => self.slow_ms() + RELAXED_MS,
         };
         late.max(floor_ms)
     }

@@ -81,7 +81,11 @@ impl Fetcher {
             source.delivered(bytes, now);
         }
         self.progress_at = now;
-        self.response.record(now.since_ms(asked_at));
+        let took_ms = now.since_ms(asked_at);
+        self.response.record(took_ms);
+        if self.sources.get(&from).is_some_and(|source| source.kind == SourceKind::Masternode) {
+            self.masternodes.record(took_ms);
+        }
         let Some(collecting) = self.segments.get_mut(&index) else { return Ok(()) };
         if !collecting.insert(verified) {
             self.totals.wasted_bytes += bytes;

@@ -7,7 +7,7 @@ use pop_wire::{ColumnIndex, ColumnSet, Instant, Message, RequestId, SegmentIndex
 use super::reach::Reach;
 use super::{Event, Fetcher, Flight, Output};
 use crate::assembly::{Segment, is_urgent};
-use crate::limits::TICK_MS;
+use crate::limits::{TICK_MS, WASTED_PART};
 use crate::schedule::{self, Moment};
 use crate::source::{Source, SourceKind};
 use crate::{Fault, LinkId};
@@ -64,8 +64,8 @@ impl Fetcher {
         self.begin(Stretch::Urgent, &mut round);
         let geometry = self.content.layout().geometry();
         let extra = schedule::extra_shards(self.config.extra_shards, geometry.k(), geometry.n());
-        if extra > 0 {
-            let window = self.config.urgent_window_ms;
+        if extra > 0 && !self.is_thrifty() {
+            let window = self.config.extra_window_ms;
             let urgent = self.segments.iter().filter(|(_, s)| s.is_urgent(self.now, window));
             let urgent: Vec<u64> = urgent.map(|(index, _)| *index).collect();
             urgent.into_iter().for_each(|index| self.fill(index, extra, &mut round));
@@ -309,20 +309,39 @@ impl Fetcher {
         self.sources.values().filter(asked).all(|source| source.strikes > 0)
     }
 
+    /// Whether so much came in vain that playback is better served by asking for nothing twice: where
+    /// everything is slow, what is asked twice makes it slower.
+    fn is_thrifty(&self) -> bool {
+        let allowed = self.totals.received_bytes / WASTED_PART;
+        self.totals.wasted_bytes > allowed + self.content.layout().segment_bytes()
+    }
+
     /// Requests that take too long are backed by another one: of urgent segments, and of the
     /// first one, for which all others wait.
     fn mark_late(&mut self) {
         let now = self.now;
         let head = self.segments.first_key_value().map(|(index, _)| *index);
+        let (is_thrifty, far_from) = (self.is_thrifty(), self.reach().far_from);
         for flight in self.flights.values_mut().filter(|flight| !flight.late) {
             let Some(segment) = self.segments.get_mut(&flight.segment) else { continue };
             let urgent = segment.is_urgent(now, self.config.urgent_window_ms);
-            if !urgent && head != Some(flight.segment) {
+            let source = self.sources.get(&flight.link);
+            let struck = source.is_some_and(|source| source.strikes > 0);
+            // Where nobody delivers, the fault is nearer to us.
+            let others = self.progress_at > flight.asked_at;
+            let is_near = urgent || (struck && others && flight.segment < far_from);
+            if !is_near && head != Some(flight.segment) {
                 continue;
             }
-            let late_ms = self.response.late_after_ms(urgent, self.config.hedge_floor_ms);
-            let struck = self.sources.get(&flight.link).is_some_and(|s| s.strikes > 0);
-            if struck || now.since_ms(flight.asked_at) > late_ms {
+            // What waits behind others at its source is not late as long as those come.
+            let first_since =
+                source.map_or(flight.asked_at, |it| it.progress_at.max(flight.asked_at));
+            let hurries = urgent && !is_thrifty;
+            let floor_ms = self.config.hedge_floor_ms;
+            let is_late = now.since_ms(first_since)
+                > self.response.late_after_ms(hurries, floor_ms)
+                || now.since_ms(flight.asked_at) > self.response.late_after_ms(false, floor_ms);
+            if struck || (others && is_late) {
                 flight.late = true;
                 segment.mark_late();
             }

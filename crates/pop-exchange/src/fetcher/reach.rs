@@ -66,7 +66,7 @@ impl Fetcher {
     /// there is none.
     fn far_from(&self) -> u64 {
         let Some(first) = self.first_deadline else { return self.wanted.end };
-        let near_until = self.now.after_ms(self.config.far_window_ms);
+        let near_until = self.now.after_ms(self.near_ms());
         let near = match near_until.0.checked_sub(first.0) {
             None => 0,
             Some(ms) => match ms.checked_div(self.segment_duration_ms) {

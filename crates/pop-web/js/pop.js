@@ -465,10 +465,12 @@ export class Film extends EventTarget {
       const pace = lengthBytes / seconds;
       const position = Math.min(lengthBytes, Math.floor(player.currentTime * pace));
       const rate = player.paused || player.ended ? 0 : Math.ceil(pace * player.playbackRate);
-      this.#hooks.send({ type: 'play', film: this.number, position, rate });
+      const isWaiting = !player.ended && player.readyState < player.HAVE_FUTURE_DATA;
+      this.#hooks.send({ type: 'play', film: this.number, position, rate, isWaiting });
     };
+    look();
     const timer = setInterval(look, PLAYHEAD_MS);
-    for (const event of ['play', 'pause', 'seeking', 'ratechange']) {
+    for (const event of ['play', 'pause', 'seeking', 'ratechange', 'waiting', 'canplay']) {
       player.addEventListener(event, look, { signal });
     }
     const ping = setInterval(() => this.pop.service.then((service) => service?.ping()), PING_MS);

@@ -78,7 +78,7 @@ const orders = {
     films.delete(film);
     shell.close(film);
   },
-  play: ({ film, position, rate }) => shell.play(film, position, rate),
+  play: ({ film, position, rate, isWaiting }) => shell.play(film, position, rate, isWaiting),
   read({ film, start, end, port }) {
     const read = nextRead++;
     if (reads.size >= READS_MAX) {

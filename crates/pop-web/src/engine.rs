@@ -115,9 +115,9 @@ impl Engine {
                 self.films.values_mut().for_each(|film| film.pull(read, bytes));
             }
             Input::Stop { read } => self.films.values_mut().for_each(|film| film.stop(read)),
-            Input::Play { film, position_bytes, bytes_per_s } => {
+            Input::Play { film, position_bytes, bytes_per_s, is_waiting } => {
                 if let Some(film) = self.films.get_mut(&film) {
-                    film.play(position_bytes, bytes_per_s);
+                    film.play(position_bytes, bytes_per_s, is_waiting);
                 }
             }
             Input::LinkUp { link, fingerprints } => self.link_up(link, fingerprints),
@@ -260,16 +260,16 @@ impl Engine {
             self.on_word(word);
         }
         let is_hopeful = self.directory.is_hopeful();
-        // As long as others may turn up, they are left something to give.
-        let may_meet = self.swarm.may_meet();
-        let each = |hub: &mut Hub, film: &mut Film| {
+        let each = |hub: &mut Hub, film: &mut Film, hope| {
             film.tick(hub, is_hopeful)?;
-            film.settle(hub, may_meet)
+            film.settle(hub, hope)
         };
         let ids: Vec<FilmId> = self.films.keys().copied().collect();
         for id in ids {
+            // As long as others may turn up, they are left something to give.
+            let hope = self.swarm.hope(id);
             let Some(film) = self.films.get_mut(&id) else { continue };
-            let outcome = each(&mut self.hub, film);
+            let outcome = each(&mut self.hub, film, hope);
             self.judge(id, outcome);
         }
         self.meet();

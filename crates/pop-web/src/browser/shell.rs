@@ -118,11 +118,12 @@ impl Shell {
     }
 
     /// Where playback is, and how fast.
-    pub fn play(&self, film: f64, position_bytes: f64, bytes_per_second: f64) {
+    pub fn play(&self, film: f64, position_bytes: f64, bytes_per_second: f64, is_waiting: bool) {
         self.cell.take(Input::Play {
             film: FilmId(integer(film)),
             position_bytes: integer(position_bytes),
             bytes_per_s: integer(bytes_per_second),
+            is_waiting,
         });
     }
 

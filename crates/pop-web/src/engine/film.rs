@@ -19,7 +19,7 @@ use pop_wire::{ContentId, Instant, PeerId, ProviderRecord, SegmentIndex, Signed}
 use self::plain::Plain;
 use self::reads::Reads;
 use self::sources::Sources;
-use self::window::{INSIST_MS, Pace};
+use self::window::Pace;
 use super::directory::Directory;
 use super::hub::Hub;
 use super::limits::{OPEN_TIMEOUT_MS, SOURCES_GONE_MS};
@@ -162,8 +162,8 @@ impl Film {
         }
     }
 
-    pub(super) fn play(&mut self, position_bytes: u64, bytes_per_s: u64) {
-        self.pace.play(position_bytes, bytes_per_s);
+    pub(super) fn play(&mut self, position_bytes: u64, bytes_per_s: u64, is_waiting: bool) {
+        self.pace.play(position_bytes, bytes_per_s, is_waiting);
     }
 
     pub(super) fn retry_now(&mut self, now: Instant) {
@@ -201,8 +201,7 @@ impl Film {
         let own = match &self.playing {
             None => Some(self.opened_at.after_ms(OPEN_TIMEOUT_MS)),
             Some(playing) => {
-                let insists = self.reads.waited_at(INSIST_MS).filter(|at| *at > playing.settled_at);
-                let alone = playing.alone_until;
+                let (insists, alone) = (self.insists_at(), playing.alone_until);
                 playing.fetcher.next_timeout().into_iter().chain(alone).chain(insists).min()
             }
         };

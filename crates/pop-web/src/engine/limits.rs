@@ -112,14 +112,31 @@ pub const EARLY_CANDIDATES_MAX: usize = 32;
 /// Playing time that is fetched ahead, in milliseconds; window_bytes bounds it too.
 pub const AHEAD_MS: u64 = 60_000;
 
-/// The same while other viewers may turn up and none has, in milliseconds.
-pub const AHEAD_ALONE_MS: u64 = 6_000;
+/// Time after the opening of a film for which other viewers are waited for at most, whatever there
+/// is to hope for, in milliseconds.
+pub const HOPE_MS_MAX: u64 = 20_000;
 
-/// Time after the opening of a film in which other viewers may turn up, in milliseconds.
-pub const ALONE_MS: u64 = 12_000;
+/// Time after the opening of a film in which a relay must be reached, or no other viewers are waited
+/// for, in milliseconds.
+pub const HOPE_OF_RELAY_MS: u64 = 5_000;
+
+/// Time after a relay was reached in which another viewer must be met: those who are there announce
+/// themselves every 5 s. In milliseconds.
+pub const HOPE_OF_PRESENCE_MS: u64 = 6_000;
+
+/// Time in which a connection to another viewer must come up, or it is not waited for any longer, in
+/// milliseconds.
+pub const HOPE_OF_LINK_MS: u64 = 12_000;
+
+/// Time in which a viewer that is linked to must say what it has, in milliseconds.
+pub const HOPE_OF_WORD_MS: u64 = 2_000;
 
 /// Playing time before which masternodes are preferred, in milliseconds.
 pub const URGENT_WINDOW_MS: u64 = 4_000;
+
+/// Playing time before which more shards are asked for than are needed, in milliseconds: playback
+/// waits, or is about to.
+pub const EXTRA_WINDOW_MS: u64 = 1_000;
 
 /// Bytes at risk with all peers of one prefix: those of whom no address is known, as of every other
 /// viewer, share one, and each may have a step of 512 KiB.
@@ -161,5 +178,6 @@ pub const WALLET_WORK_MAX: usize = 8;
 /// Times that an operation is signed anew because another program of the wallet took its number.
 pub const NONCES_MAX: u32 = 8;
 
-/// Playing time beyond which viewers alone are asked, where there are any, in milliseconds.
-pub const FAR_WINDOW_MS: u64 = 8_000;
+/// Playing time beyond which viewers alone are asked, where there are any, or hope of any, in
+/// milliseconds; more where masternodes are slow.
+pub const FAR_WINDOW_MS: u64 = 6_000;

@@ -94,6 +94,8 @@ pub enum Input {
         position_bytes: u64,
         /// Bytes a second that playback takes now; zero while it is paused.
         bytes_per_s: u64,
+        /// It has nothing to show, and waits for bytes.
+        is_waiting: bool,
     },
     /// A link is up: one that [`Output::Dial`] asked for, or the channel that it was promised to.
     LinkUp {

@@ -11,7 +11,7 @@ use pop_wire::{ContentId, Instant, PeerId};
 use self::meet::Meet;
 use super::directory::Directory;
 use super::hub::Hub;
-use super::limits::{OFFERS_MAX, VIEWERS_MAX};
+use super::limits::{HOPE_OF_PRESENCE_MS, HOPE_OF_RELAY_MS, OFFERS_MAX, VIEWERS_MAX};
 use super::reach::Reach;
 use super::wire::Purpose;
 use super::{EngineError, Event, FilmId, LinkId, Output, RtcCommand, RtcEvent, RtcId};
@@ -29,7 +29,10 @@ pub(super) struct Swarm {
     failed: Vec<PeerId>,
     /// It was said that there is none.
     lost: bool,
-    attended: SortedMap<ContentId, FilmId>,
+    /// Who plays what, and since when others of it are looked for.
+    attended: SortedMap<ContentId, (FilmId, Instant)>,
+    /// Since when there is a relay that passes on what others say.
+    listens_since: Option<Instant>,
     meets: SortedMap<RtcId, Meet>,
     next_rtc: u64,
 }
@@ -45,6 +48,7 @@ impl Swarm {
             failed: Vec::new(),
             lost: false,
             attended: SortedMap::new(),
+            listens_since: None,
             meets: SortedMap::new(),
             next_rtc: 0,
         }
@@ -61,14 +65,14 @@ impl Swarm {
         if !hub.config.webrtc {
             return hub.event(Event::Problem { error: EngineError::NoWebRtc });
         }
-        self.attended.insert(content, film);
+        self.attended.insert(content, (film, hub.now));
         // More contents than may be attended are played from masternodes alone.
         let _too_many = self.sessions.attend(now_of(hub), content, key, true);
     }
 
     /// A film was closed: its viewers go.
     pub(super) fn leave(&mut self, hub: &mut Hub, film: FilmId, content: ContentId) -> Vec<LinkId> {
-        if self.attended.get(&content) == Some(&film) {
+        if self.attended.get(&content).is_some_and(|(by, _)| *by == film) {
             self.attended.remove(&content);
             self.sessions.leave(&content);
         }
@@ -77,9 +81,16 @@ impl Swarm {
         gone.into_iter().flat_map(|rtc| self.part(hub, rtc, true)).collect()
     }
 
-    /// Whether other viewers may turn up.
-    pub(super) fn may_meet(&self) -> bool {
-        !self.attended.is_empty()
+    /// Until when it is worth to leave something to other viewers of a film that may turn up;
+    /// `None` if there is nothing to hope for.
+    pub(super) fn hope(&self, film: FilmId) -> Option<Instant> {
+        let (_, since) = self.attended.values().find(|(by, _)| *by == film)?;
+        let of_relay = match self.listens_since {
+            Some(listens) => Some(listens.max(*since).after_ms(HOPE_OF_PRESENCE_MS)),
+            None => (!self.lost).then(|| since.after_ms(HOPE_OF_RELAY_MS)),
+        };
+        let of_meets = self.meets.values().filter(|meet| meet.film == film).map(Meet::hope);
+        of_meets.chain(of_relay).max()
     }
 
     /// Other viewers that are linked to.
@@ -131,6 +142,7 @@ impl Swarm {
                 relay.reach.proven();
                 relay.reach.useful();
                 self.lost = false;
+                self.listens_since = Some(hub.now);
                 self.sessions.relay_up(now_of(hub), peer);
                 hub.event(Event::RelayUp { peer });
             }
@@ -146,6 +158,7 @@ impl Swarm {
         let peer = relay.peer;
         relay.reach.down(hub.now);
         if was_up {
+            self.listens_since = None;
             self.sessions.relay_down();
             hub.event(Event::RelayDown { peer });
         } else if !core::mem::replace(&mut self.lost, true) {
@@ -208,7 +221,7 @@ impl Swarm {
         match event {
             session::Event::Met { content, contact } => {
                 let offers = self.meets.values().filter(|meet| meet.is_offerer()).count();
-                let film = self.attended.get(&content).copied();
+                let film = self.attended.get(&content).map(|(film, _)| *film);
                 let peer = contact.peer;
                 if let Some(film) = film
                     && offers < OFFERS_MAX
@@ -224,7 +237,7 @@ impl Swarm {
                 Vec::new()
             }
             session::Event::Offered { session, peer, sdp, .. } => {
-                let film = self.attended.values().next().copied();
+                let film = self.attended.values().next().map(|(film, _)| *film);
                 let Some(film) = film.filter(|_| self.has_room_for(hub, &peer)) else {
                     self.sessions.close(now_of(hub), session);
                     return Vec::new();
@@ -306,7 +319,7 @@ impl Swarm {
     pub(super) fn linked(&mut self, hub: &mut Hub, rtc: RtcId, link: LinkId, peer: PeerId) {
         let Some(meet) = self.meets.get_mut(&rtc) else { return };
         let first = !meet.is_linked();
-        meet.link_up(link);
+        meet.link_up(hub.now, link);
         if first {
             hub.event(Event::ViewerUp { peer });
         }

@@ -8,5 +8,6 @@ mod masternode;
 mod paying;
 mod playing;
 mod restreaming;
+mod sharing;
 mod viewer;
 mod world;

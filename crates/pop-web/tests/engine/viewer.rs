@@ -46,6 +46,12 @@ pub(crate) struct Viewer {
     pub(crate) is_gone: bool,
     /// Flips a bit in every large piece that it sends to other viewers.
     pub(crate) lies: bool,
+    /// Sends other viewers nothing large: it promises, and doesn't deliver.
+    pub(crate) withholds: bool,
+    /// What it sends to each other viewer in a millisecond, if that is little, in bytes.
+    pub(crate) uplink_bytes_per_ms: Option<u64>,
+    /// Bytes that its player reads ahead of what it shows; a browser takes some MiB.
+    pub(crate) ahead_bytes: u64,
     next_read: u64,
     looked_at: u64,
 }
@@ -67,6 +73,9 @@ impl Viewer {
             records: BTreeMap::new(),
             is_gone: false,
             lies: false,
+            withholds: false,
+            uplink_bytes_per_ms: None,
+            ahead_bytes: AHEAD_BYTES,
             next_read: 0,
             looked_at: 0,
         }
@@ -128,9 +137,9 @@ impl Viewer {
                         reading.stalled_ms += passed;
                         reading.started = Some(started + (position - have) * 1000 / pace);
                     }
-                    position.min(have) + AHEAD_BYTES
+                    position.min(have) + self.ahead_bytes
                 }
-                (Some(_), None) => AHEAD_BYTES,
+                (Some(_), None) => self.ahead_bytes,
                 (None, _) => reading.got + AHEAD_BYTES,
             };
             if want > reading.pulled {
@@ -139,10 +148,14 @@ impl Viewer {
             }
         }
         let playing = self.reads.values().find(|it| it.pace.is_some() && !it.is_over);
-        if let Some((pace, started)) = playing.and_then(|it| Some((it.pace?, it.started?))) {
-            let start = playing.map_or(0, |it| it.range.start);
-            let position_bytes = start + (now - started) * pace / 1000;
-            self.tell(now, Input::Play { film: FILM, position_bytes, bytes_per_s: pace });
+        if let Some((reading, pace)) = playing.and_then(|it| Some((it, it.pace?))) {
+            let played = reading.started.map_or(0, |started| (now - started) * pace / 1000);
+            let position_bytes = reading.range.start + played.min(reading.got);
+            // It shows nothing before its first bytes are here.
+            let bytes_per_s = if reading.started.is_some() { pace } else { 0 };
+            let is_waiting = played >= reading.got;
+            let film = FILM;
+            self.tell(now, Input::Play { film, position_bytes, bytes_per_s, is_waiting });
         }
         for (number, bytes) in pulls {
             self.tell(now, Input::Pull { read: ReadId(number), bytes });

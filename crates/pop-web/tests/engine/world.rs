@@ -20,6 +20,9 @@ const PLAYER_TICK_MS: u64 = 50;
 /// How long a peer connection stays silent before it is given up, in milliseconds.
 const RTC_SILENCE_MS: u64 = 7_000;
 
+/// Bytes that arrive at once.
+const PIECE_BYTES: usize = 16 * 1024;
+
 /// Numbers of links between relays begin here.
 const RELAY_LINKS: u64 = 1 << 32;
 
@@ -86,6 +89,10 @@ pub(crate) struct World {
     queue: BTreeMap<(u64, u64), Happening>,
     serial: u64,
     pub(crate) trace: DefaultHasher,
+    /// What browsers take to connect once they agreed how.
+    pub(crate) rtc_ms: u64,
+    /// Latency in milliseconds and bytes a millisecond of every link, if they are not to differ.
+    pub(crate) link: Option<(u64, u64)>,
 }
 
 pub(crate) fn seed() -> u64 {
@@ -123,6 +130,8 @@ impl World {
             queue: BTreeMap::new(),
             serial: 0,
             trace: DefaultHasher::new(),
+            rtc_ms: 60,
+            link: None,
         };
         world.at(PLAYER_TICK_MS, Happening::Player);
         world
@@ -315,9 +324,7 @@ impl World {
         for act in acts {
             match act {
                 Act::Send(link, bytes) => {
-                    let number = usize::try_from(link).unwrap();
-                    let at = self.through(number, 1, bytes.len());
-                    self.at(at, Happening::Bytes(number, 0, bytes));
+                    self.carry(usize::try_from(link).unwrap(), 1, bytes);
                 }
                 Act::Close(link) => {
                     let number = usize::try_from(link).unwrap();
@@ -357,10 +364,21 @@ impl World {
         busy + connection.latency_ms
     }
 
+    /// Carry bytes to the other end, piece by piece; when the last are there.
+    fn carry(&mut self, number: usize, from: usize, mut bytes: Bytes) -> u64 {
+        let mut at = self.now;
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+            at = self.through(number, from, piece.len());
+            self.at(at, Happening::Bytes(number, 1 - from, piece));
+        }
+        at
+    }
+
     fn connect(&mut self, ends: [End; 2], protocol: Protocol) -> usize {
         let number = self.connections.len();
-        let latency_ms = 5 + self.random() % 40;
-        let bytes_per_ms = 200 + self.random() % 800;
+        let drawn = (5 + self.random() % 40, 200 + self.random() % 800);
+        let (latency_ms, bytes_per_ms) = self.link.unwrap_or(drawn);
         let busy_until = [0; 2];
         let is_up = false;
         let connection = Connection { ends, protocol, latency_ms, bytes_per_ms, busy_until, is_up };
@@ -407,17 +425,19 @@ impl World {
         let Some((number, side)) = self.viewers[viewer].connections.get(&link).copied() else {
             return;
         };
-        let other = 1 - side;
-        let to_viewer = matches!(self.connections[number].ends[other], End::Viewer(..));
+        let to_viewer = matches!(self.connections[number].ends[1 - side], End::Viewer(..));
         if self.viewers[viewer].lies && to_viewer && bytes.len() > 1_000 {
             let mut lie = bytes.to_vec();
             let middle = lie.len() - 100;
             lie[middle] ^= 1;
             bytes = lie.into();
         }
-        let at = self.through(number, side, bytes.len());
         let taken = u64::try_from(bytes.len()).unwrap();
-        self.at(at, Happening::Bytes(number, other, bytes));
+        if let Some(rate) = self.viewers[viewer].uplink_bytes_per_ms.filter(|_| to_viewer) {
+            self.connections[number].bytes_per_ms = rate;
+        }
+        let withholds = self.viewers[viewer].withholds && to_viewer && bytes.len() > 1_000;
+        let at = if withholds { self.now } else { self.carry(number, side, bytes) };
         self.at(at, Happening::Flushed(number, side, taken));
     }
 
@@ -456,7 +476,7 @@ impl World {
                 {
                     let ends = [End::Viewer(viewer, mine), End::Viewer(other, theirs)];
                     let connection = self.connect(ends, Protocol::Fetch);
-                    self.at(self.now + 60, Happening::Up(connection));
+                    self.at(self.now + self.rtc_ms, Happening::Up(connection));
                 }
             }
             RtcCommand::AddCandidate(candidate) => {

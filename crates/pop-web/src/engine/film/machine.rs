@@ -2,7 +2,7 @@
 
 use pop_erasure::DecodeError;
 use pop_exchange::fetcher;
-use pop_wire::SegmentIndex;
+use pop_wire::{Instant, SegmentIndex};
 
 use super::{Film, Origin, Outcome};
 use crate::engine::hub::Hub;
@@ -11,8 +11,8 @@ use crate::engine::{CacheKey, EngineError, Event};
 
 impl Film {
     /// Carry out what the machine asks for, until it asks for nothing more.
-    pub(in crate::engine) fn settle(&mut self, hub: &mut Hub, may_meet: bool) -> Outcome {
-        self.aim(hub, may_meet);
+    pub(in crate::engine) fn settle(&mut self, hub: &mut Hub, hope: Option<Instant>) -> Outcome {
+        self.aim(hub, hope);
         loop {
             let Some(playing) = &mut self.playing else { return Ok(()) };
             if let Some(output) = playing.fetcher.poll() {
@@ -23,7 +23,7 @@ impl Film {
                 break;
             }
             self.decode(hub)?;
-            self.aim(hub, may_meet);
+            self.aim(hub, hope);
         }
         self.deliver(hub);
         Ok(())

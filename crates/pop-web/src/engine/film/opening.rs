@@ -9,7 +9,9 @@ use pop_wire::{Instant, Manifest, Verified};
 use super::plain::Plain;
 use super::{Film, Outcome, Playing};
 use crate::engine::hub::Hub;
-use crate::engine::limits::{FAR_WINDOW_MS, LOOK_AGAIN_MS, LOOK_MS, URGENT_WINDOW_MS};
+use crate::engine::limits::{
+    EXTRA_WINDOW_MS, FAR_WINDOW_MS, LOOK_AGAIN_MS, LOOK_MS, URGENT_WINDOW_MS,
+};
 use crate::engine::{EngineError, FilmInfo, LinkId, Output};
 
 impl Film {
@@ -65,6 +67,7 @@ impl Film {
         config.window_bytes_max = hub.config.window_bytes.max(4 * (layout.segment_bytes() + 16));
         config.accounts = hub.pays;
         config.urgent_window_ms = URGENT_WINDOW_MS;
+        config.extra_window_ms = EXTRA_WINDOW_MS;
         config.far_window_ms = FAR_WINDOW_MS;
         let fetcher = Fetcher::new(content.clone(), config, hub.random());
         let fetcher = fetcher.map_err(|_| EngineError::BadManifest)?;

@@ -11,9 +11,7 @@ use super::{Film, Origin, Playing};
 use crate::engine::CacheKey;
 use crate::engine::cache::Cache;
 use crate::engine::hub::Hub;
-use crate::engine::limits::{
-    AHEAD_ALONE_MS, AHEAD_MS, ALONE_MS, CACHE_AHEAD_SEGMENTS, PLAIN_SEGMENTS_MAX,
-};
+use crate::engine::limits::{AHEAD_MS, CACHE_AHEAD_SEGMENTS, HOPE_MS_MAX, PLAIN_SEGMENTS_MAX};
 
 /// How soon a reader that waits needs its first segment, in milliseconds.
 const FIRST_DEADLINE_MS: u64 = 500;
@@ -23,7 +21,10 @@ const ASSUMED_BIT_S: u64 = 8_000_000;
 
 /// A reader that waits for so long gets its bytes however far they are ahead of playback, in
 /// milliseconds.
-pub(super) const INSIST_MS: u64 = 500;
+const INSIST_MS: u64 = 500;
+
+/// Segments that it gets then at once.
+const INSIST_SEGMENTS: u64 = 2;
 
 /// Deadlines that move by less are not told anew, in milliseconds.
 const DEADLINE_GRAIN_MS: u64 = 1_000;
@@ -33,6 +34,8 @@ const DEADLINE_GRAIN_MS: u64 = 1_000;
 pub(super) struct Pace {
     /// First byte not played yet, and bytes a second, if the page said so.
     play: Option<(u64, u64)>,
+    /// The player has nothing to show.
+    is_waiting: bool,
     segment_ms: u64,
     /// Bytes a second on average over the whole film.
     average_bytes_per_s: u64,
@@ -56,8 +59,14 @@ impl Pace {
         self.average_bytes_per_s = u64::try_from(bytes_per_s).unwrap_or(u64::MAX).max(1);
     }
 
-    pub(super) fn play(&mut self, position_bytes: u64, bytes_per_s: u64) {
+    pub(super) fn play(&mut self, position_bytes: u64, bytes_per_s: u64, is_waiting: bool) {
         self.play = Some((position_bytes, bytes_per_s));
+        self.is_waiting = is_waiting;
+    }
+
+    /// There is a player, and it has something to show.
+    fn is_calm(&self) -> bool {
+        self.play.is_some() && !self.is_waiting
     }
 
     pub(super) fn position_bytes(&self) -> Option<u64> {
@@ -87,17 +96,20 @@ struct Lead {
 impl Film {
     /// Tell the fetching machine what is wanted now.
     ///
-    /// `may_meet`: other viewers may turn up. In the first seconds little is fetched then, so that
-    /// they have something to give.
-    pub(super) fn aim(&mut self, hub: &mut Hub, may_meet: bool) {
+    /// `hope`: until when other viewers may turn up. Masternodes are asked for what is near alone
+    /// until then, so that viewers have something to give.
+    pub(super) fn aim(&mut self, hub: &mut Hub, hope: Option<Instant>) {
         let Some(playing) = &mut self.playing else { return };
         playing.settled_at = hub.now;
-        let until = playing.since.after_ms(ALONE_MS);
+        let until = hope.map(|until| until.min(playing.since.after_ms(HOPE_MS_MAX)));
         // A viewer that has not said what it has is none to ask.
-        let is_alone = may_meet && playing.announced.is_empty();
-        playing.alone_until = Some(until).filter(|until| is_alone && hub.now < *until);
-        let leads = self.leads(hub);
+        let is_alone = playing.announced.is_empty();
+        playing.alone_until = until.filter(|until| is_alone && hub.now < *until);
+        let mut leads = self.leads(hub);
         let Some(playing) = &mut self.playing else { return };
+        for lead in &mut leads {
+            lead.segments.end = lead.segments.end.max(playing.begun_until(&hub.cache, lead));
+        }
         for (at, lead) in leads.iter().enumerate() {
             let ahead = if at == 0 { CACHE_AHEAD_SEGMENTS } else { 1 };
             playing.load(hub, lead.segments.clone(), ahead);
@@ -111,12 +123,29 @@ impl Film {
             Some((lead, missing)) => {
                 let segment_bytes = playing.content.layout().segment_bytes();
                 let at = missing.start.saturating_mul(segment_bytes);
-                (missing, Some(deadline(&self.pace, lead, at, segment_bytes, hub.now)))
+                (missing, deadline(&self.pace, lead, at, segment_bytes, hub.now))
             }
         };
         let needed: Vec<_> = leads.into_iter().map(|lead| lead.segments).collect();
         playing.plain.trim(&needed, PLAIN_SEGMENTS_MAX);
         playing.want(hub.now, wanted, deadline, self.pace.segment_ms);
+    }
+
+    /// For how long a reader that waits is left waiting beyond the horizon, and how many segments
+    /// it gets then. While there is hope of viewers, a player that has something to show takes no
+    /// more than it plays, however far it would read ahead.
+    fn patience(&self) -> (u64, u64) {
+        let hopes = self.playing.as_ref().is_some_and(|playing| playing.alone_until.is_some());
+        match hopes && self.pace.is_calm() {
+            true => (self.pace.segment_ms.max(INSIST_MS), 1),
+            false => (INSIST_MS, INSIST_SEGMENTS),
+        }
+    }
+
+    /// When a reader that waits insists.
+    pub(super) fn insists_at(&self) -> Option<Instant> {
+        let settled_at = self.playing.as_ref()?.settled_at;
+        self.reads.waited_at(self.patience().0).filter(|at| *at > settled_at)
     }
 
     /// Readers in the order in which they are to be served; each with what it reads ahead.
@@ -127,7 +156,7 @@ impl Film {
         let ahead = (hub.config.window_bytes / segment_bytes).max(2);
         let count = layout.segment_count();
         let is_settling = playing.alone_until.is_some();
-        let ahead_ms = if is_settling { AHEAD_ALONE_MS } else { AHEAD_MS };
+        let ahead_ms = if is_settling { playing.fetcher.near_ms() } else { AHEAD_MS };
         let ahead_bytes = self.pace.average_bytes_per_s.saturating_mul(ahead_ms) / 1000;
         // From where the time ahead is counted: a player's own buffer counts.
         let horizon = |read: &Read| {
@@ -138,13 +167,15 @@ impl Film {
             };
             (from.saturating_add(ahead_bytes) / segment_bytes).saturating_add(1)
         };
+        let (insist_ms, insist_segments) = self.patience();
         let reads = self.reads.by_need(segment_bytes, |segment| playing.plain.has(segment));
         let of_reads = reads.iter().filter(|read| read.next < read.range.end).map(|read| {
             let first = read.next / segment_bytes;
             let end = (read.range.end - 1) / segment_bytes + 1;
             // What a reader insists on, it gets: time is only guessed from bytes.
-            let insists = read.waits_since.is_some_and(|at| hub.now.since_ms(at) >= INSIST_MS);
-            let horizon = horizon(read).max(if insists { first.saturating_add(2) } else { 0 });
+            let insists = read.waits_since.is_some_and(|at| hub.now.since_ms(at) >= insist_ms);
+            let insisted = first.saturating_add(insist_segments);
+            let horizon = horizon(read).max(if insists { insisted } else { 0 });
             let end = end.min(first.saturating_add(ahead)).min(horizon).max(first);
             Lead { segments: first..end, from_byte: read.range.start, started: Some(read.started) }
         });
@@ -174,6 +205,14 @@ impl Playing {
         let is_news = |segment: &u64| is_here(segment) && !self.told.0.contains(segment);
         let end = (first..range.end).find(is_news);
         Some(first..end.unwrap_or(range.end))
+    }
+
+    /// The end of what is being fetched for a reader. It stays wanted though the reader's horizon
+    /// should come nearer, or shards that are here or on their way would be in vain.
+    fn begun_until(&self, cache: &Cache, lead: &Lead) -> u64 {
+        let told = &self.told.0;
+        let next = self.missing(cache, lead.segments.start..told.end);
+        next.filter(|next| told.contains(&next.start)).map_or(0, |_| told.end)
     }
 
     /// Have what a reader takes next brought into memory, where the cache has it.
@@ -219,9 +258,17 @@ impl Playing {
     }
 }
 
-/// When the byte at `at` is needed.
-fn deadline(pace: &Pace, lead: &Lead, at: u64, segment_bytes: u64, now: Instant) -> Instant {
-    match pace.play {
+/// When the byte at `at` is needed; `None` for as soon as it can be had, of whomever: no player
+/// says where it is, so this is somebody's download.
+fn deadline(
+    pace: &Pace,
+    lead: &Lead,
+    at: u64,
+    segment_bytes: u64,
+    now: Instant,
+) -> Option<Instant> {
+    let deadline = match pace.play {
+        Some((_, 1..)) if pace.is_waiting => now.after_ms(FIRST_DEADLINE_MS),
         Some((position, bytes_per_s @ 1..)) if (lead.from_byte..=at).contains(&position) => {
             let ms = (at - position).saturating_mul(1000) / bytes_per_s;
             now.after_ms(ms.max(FIRST_DEADLINE_MS))
@@ -230,9 +277,13 @@ fn deadline(pace: &Pace, lead: &Lead, at: u64, segment_bytes: u64, now: Instant)
             // A reader that runs ahead of playback leaves more and more time; one that paused
             // needs its next segment as soon as at the start.
             let behind = at.saturating_sub(lead.from_byte) / segment_bytes.max(1);
+            if pace.play.is_none() && behind > 0 {
+                return None;
+            }
             let started = lead.started.unwrap_or(now);
             let scheduled = started.after_ms(behind.saturating_mul(pace.segment_ms));
             scheduled.max(now).after_ms(FIRST_DEADLINE_MS)
         }
-    }
+    };
+    Some(deadline)
 }

@@ -8,7 +8,7 @@ use pop_wire::{Instant, PeerId};
 
 use super::now_of;
 use crate::engine::hub::Hub;
-use crate::engine::limits::EARLY_CANDIDATES_MAX;
+use crate::engine::limits::{EARLY_CANDIDATES_MAX, HOPE_OF_LINK_MS, HOPE_OF_WORD_MS};
 use crate::engine::wire::Purpose;
 use crate::engine::{Candidate, FilmId, LinkId, RtcId};
 
@@ -33,6 +33,8 @@ pub(super) struct Meet {
     candidates: Vec<Candidate>,
     candidates_since: Option<Instant>,
     up: [bool; 2],
+    /// When it began, or was linked to.
+    since: Instant,
 }
 
 impl Meet {
@@ -56,6 +58,7 @@ impl Meet {
             candidates: Vec::new(),
             candidates_since: None,
             up: [false; 2],
+            since: hub.now,
         }
     }
 
@@ -71,7 +74,13 @@ impl Meet {
         !self.up.contains(&false)
     }
 
-    pub(super) fn link_up(&mut self, link: LinkId) {
+    /// Until when it is worth to wait for it.
+    pub(super) fn hope(&self) -> Instant {
+        self.since.after_ms(if self.is_whole() { HOPE_OF_WORD_MS } else { HOPE_OF_LINK_MS })
+    }
+
+    pub(super) fn link_up(&mut self, now: Instant, link: LinkId) {
+        self.since = now;
         for (channel, up) in self.links.iter().zip(&mut self.up) {
             *up |= *channel == link;
         }

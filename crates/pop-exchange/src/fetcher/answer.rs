@@ -149,6 +149,9 @@ impl Fetcher {
     /// What `id` asked for if it was cancelled on this link; it is forgotten now.
     fn answers_cancelled(&mut self, from: LinkId, id: RequestId) -> Option<Flight> {
         let flight = self.cancelled.get(&id).copied().filter(|flight| flight.link == from)?;
+        if self.was_everybody_silent() {
+            self.woken_at = self.now;
+        }
         if let Some(source) = self.sources.get_mut(&from) {
             source.cancelled -= 1;
             source.cancelled_bytes -= flight.bytes;

@@ -303,8 +303,12 @@ impl Fetcher {
         }
     }
 
-    /// Whether all that are asked something have strikes: then nothing is known of any of them.
+    /// Whether all that are asked something have strikes, and nobody else delivered for so long that
+    /// it would have one: then nothing is known of any of them.
     pub(super) fn was_everybody_silent(&self) -> bool {
+        if self.now.since_ms(self.progress_at) < self.config.masternode_no_progress_ms {
+            return false;
+        }
         let asked = |it: &&Source| it.kind != SourceKind::Local && it.silent_ms(self.now) > 0;
         self.sources.values().filter(asked).all(|source| source.strikes > 0)
     }

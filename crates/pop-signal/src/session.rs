@@ -84,7 +84,7 @@ use crate::envelope::{Envelope, Letter};
 use crate::handshake::ChannelBinding;
 use crate::limits::{
     CANDIDATES_HELD_MAX, CANDIDATES_PER_LETTER_MAX, CONTENTS_MAX, ENDED_MS, ENDED_SESSIONS_MAX,
-    LETTER_LIFE_S_MAX, SESSIONS_MAX, SESSIONS_PER_PEER_MAX,
+    LETTER_LIFE_S_MAX, NOTES_REMEMBERED_MAX, SESSIONS_MAX, SESSIONS_PER_PEER_MAX,
 };
 use crate::message::{Attachment, Destination};
 use crate::topic::{Contact, Meeting, PresenceNote};
@@ -131,6 +131,8 @@ pub struct Sessions {
     /// Sessions that are over, and until when they are remembered.
     ended: SortedMap<SessionId, Instant>,
     attendance: Attendance,
+    /// Where the latest notes of presence may be answered, and what each was about.
+    noted: VecDeque<(Rendezvous, ContentId)>,
     outputs: VecDeque<Output>,
 }
 
@@ -151,6 +153,7 @@ impl Sessions {
             open: SortedMap::new(),
             ended: SortedMap::new(),
             attendance: Attendance::default(),
+            noted: VecDeque::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -297,8 +300,8 @@ impl Sessions {
     /// Take what came from the relay.
     pub fn receive(&mut self, now: Now, message: RelayMessage) {
         let refused = match message {
-            RelayMessage::Deliver { to: Destination::Rendezvous(_), envelope } => {
-                self.letter(now, &envelope)
+            RelayMessage::Deliver { to: Destination::Rendezvous(at), envelope } => {
+                self.letter(now, at, &envelope)
             }
             RelayMessage::Deliver { to: Destination::Topic(topic), envelope } => {
                 self.note(now, &topic, &envelope)
@@ -342,7 +345,7 @@ impl Sessions {
             match due {
                 Due::Join(topic) => self.queue(RelayMessage::Join { topic }),
                 Due::Leave(topic) => self.queue(RelayMessage::Leave { topic }),
-                Due::Announce(meeting) => self.announce(now, &meeting),
+                Due::Announce(content, meeting) => self.announce(now, content, &meeting),
             }
         }
     }
@@ -400,7 +403,7 @@ impl Sessions {
         self.queue(RelayMessage::Detach { rendezvous: negotiation.here });
     }
 
-    fn announce(&mut self, now: Now, meeting: &Meeting) {
+    fn announce(&mut self, now: Now, content: ContentId, meeting: &Meeting) {
         let Some(relay) = self.relay else { return };
         // A fresh one for each note: it takes one letter, and tells nobody that two notes are ours.
         let rendezvous = Rendezvous(self.entropy.draw());
@@ -413,6 +416,10 @@ impl Sessions {
         let envelope = note
             .seal(meeting, &self.keypair, self.entropy.draw())
             .expect("the note is about the key that signs it");
+        if self.noted.len() >= NOTES_REMEMBERED_MAX {
+            self.noted.pop_front();
+        }
+        self.noted.push_back((rendezvous, content));
         self.queue(RelayMessage::Attach { rendezvous, attachment: Attachment::Once });
         self.queue(RelayMessage::Announce { topic: meeting.topic(), envelope });
     }

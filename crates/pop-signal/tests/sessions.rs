@@ -5,9 +5,9 @@
 use pop_signal::envelope::Letter;
 use pop_signal::limits::{
     ANNOUNCE_MS, ANSWER_TIMEOUT_MS, CANDIDATE_BYTES_MAX, CANDIDATES_HELD_MAX,
-    CANDIDATES_PER_LETTER_MAX, CONTENTS_MAX, ENDED_MS, JOIN_AGAIN_MS, RESEND_MS, RESENDS_MAX,
-    SDP_BYTES_MAX, SESSION_BYTES_MAX, SESSION_LETTERS_MAX, SESSION_TIMEOUT_MS,
-    SESSIONS_PER_PEER_MAX, TOPIC_EPOCH_S,
+    CANDIDATES_PER_LETTER_MAX, CONTENTS_MAX, ENDED_MS, JOIN_AGAIN_MS, NOTES_REMEMBERED_MAX,
+    RESEND_MS, RESENDS_MAX, SDP_BYTES_MAX, SESSION_BYTES_MAX, SESSION_LETTERS_MAX,
+    SESSION_TIMEOUT_MS, SESSIONS_PER_PEER_MAX, TOPIC_EPOCH_S,
 };
 use pop_signal::message::{Attachment, Destination, RefusedReason};
 use pop_signal::session::{
@@ -171,7 +171,8 @@ fn an_offer_is_answered_and_both_know_whose_certificate_it_is() {
     assert_eq!(*to, contact(2).address);
     let events = deliver(&mut bob, at(START), letters(&messages));
     let peer = keypair(1).peer_id();
-    let offered = Event::Offered { session, peer, sdp: sdp(1), fingerprint: fingerprint(1) };
+    let (sdp_of, of_sdp) = (sdp(1), fingerprint(1));
+    let offered = Event::Offered { session, peer, sdp: sdp_of, fingerprint: of_sdp, content: None };
     assert_eq!(events, [offered]);
 
     let bobs = bob.answer(at(START), session, sdp(2)).unwrap();
@@ -484,6 +485,42 @@ fn a_session_goes_on_at_another_relay() {
     bob.candidates(at(START), session, candidates(1)).unwrap();
     let answer = letters(&drain(&mut bob).0);
     assert_eq!(answer[0].0, Address { relay: other, rendezvous: *rendezvous });
+}
+
+#[test]
+fn an_offer_names_the_content_whose_note_it_answers_while_that_is_remembered() {
+    let contents = [1, 2].map(|byte| (ContentId([byte; 32]), [byte + 10; 32]));
+    let mut alice = sessions(1);
+    for (content, key) in contents {
+        alice.attend(at(START), content, &key, true).unwrap();
+    }
+    let attached = |message: RelayMessage| match message {
+        RelayMessage::Attach { rendezvous, attachment: Attachment::Once } => Some(rendezvous),
+        _ => None,
+    };
+    let notes: Vec<_> = drain(&mut alice).0.into_iter().filter_map(attached).collect();
+    assert_eq!(notes.len(), 2);
+    let offer_at = |alice: &mut Sessions, now: u64, by: u8, rendezvous| {
+        let address = Address { relay: relay(), rendezvous };
+        let mut other = sessions(by);
+        let to_alice = Contact { address, ..contact(1) };
+        other.offer(at(now), &to_alice, sdp(by)).unwrap();
+        let offer = letters(&drain(&mut other).0);
+        match &deliver(alice, at(now), offer)[..] {
+            [Event::Offered { content, .. }] => *content,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(offer_at(&mut alice, START, 2, notes[1]), Some(contents[1].0));
+    assert_eq!(offer_at(&mut alice, START, 3, notes[0]), Some(contents[0].0));
+    // As many notes later nothing is remembered of the first ones.
+    let mut now = START;
+    for _ in 0..NOTES_REMEMBERED_MAX / 2 {
+        now += ANNOUNCE_MS;
+        alice.tick(at(now));
+        drain(&mut alice);
+    }
+    assert_eq!(offer_at(&mut alice, now, 4, notes[0]), None);
 }
 
 #[test]

@@ -19,7 +19,7 @@ struct Attended {
 pub(super) enum Due {
     Join(Topic),
     Leave(Topic),
-    Announce(Meeting),
+    Announce(ContentId, Meeting),
 }
 
 /// The contents that are watched, and the topics under which others are met.
@@ -87,7 +87,8 @@ impl Attendance {
             }
             if attended.seeking && now.instant >= attended.announce_at {
                 attended.announce_at = now.instant.after_ms(ANNOUNCE_MS);
-                due.extend(attended.meetings.first().cloned().map(Due::Announce));
+                let meeting = attended.meetings.first().cloned();
+                due.extend(meeting.map(|meeting| Due::Announce(*content, meeting)));
             }
         }
         due

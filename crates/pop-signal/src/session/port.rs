@@ -51,6 +51,8 @@ pub enum Event {
         sdp: String,
         /// Of the certificate in it: the connection that comes of this is this peer's.
         fingerprint: DtlsFingerprint,
+        /// The content whose note of presence it answers; `None` if it came otherwise, or late.
+        content: Option<ContentId>,
     },
     /// A peer answers.
     Answered {

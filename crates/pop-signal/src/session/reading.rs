@@ -25,7 +25,13 @@ impl Sessions {
         Ok(())
     }
 
-    pub(super) fn letter(&mut self, now: Now, envelope: &Envelope) -> Result<(), Refusal> {
+    /// What came to a rendezvous of ours.
+    pub(super) fn letter(
+        &mut self,
+        now: Now,
+        at: Rendezvous,
+        envelope: &Envelope,
+    ) -> Result<(), Refusal> {
         let (sender, letter) = envelope.open(&self.seal, now.unix)?;
         if sender == self.keypair.peer_id() {
             return Err(Refusal::Ourselves);
@@ -36,7 +42,7 @@ impl Sessions {
         let bytes = envelope.as_bytes().len();
         let signal = Signal::decode(&letter.body)?;
         match (self.open.get(&letter.session), signal) {
-            (None, Signal::Offer(sdp)) => self.offered(now, sender, &letter, bytes, sdp),
+            (None, Signal::Offer(sdp)) => self.offered(now, (sender, at), &letter, bytes, sdp),
             (None, _) => Err(Refusal::NoSession),
             (Some(negotiation), signal) => {
                 negotiation.check(sender, letter.sequence, bytes)?;
@@ -48,7 +54,7 @@ impl Sessions {
     fn offered(
         &mut self,
         now: Now,
-        peer: PeerId,
+        (peer, at): (PeerId, Rendezvous),
         letter: &Letter,
         bytes: usize,
         sdp: String,
@@ -72,7 +78,9 @@ impl Sessions {
         negotiation.note(letter.sequence, bytes, letter.reply_to);
         let session = letter.session;
         self.open.insert(session, negotiation);
-        self.event(Event::Offered { session, peer, sdp, fingerprint });
+        // spec/signal.md §4.2: every note has a rendezvous of its own.
+        let content = self.noted.iter().find(|(noted, _)| *noted == at).map(|(_, of)| *of);
+        self.event(Event::Offered { session, peer, sdp, fingerprint, content });
         Ok(())
     }
 

@@ -23,6 +23,7 @@ mod directory;
 mod error;
 mod event;
 mod film;
+mod films;
 mod hub;
 mod incoming;
 pub mod limits;
@@ -42,7 +43,7 @@ use pop_wire::{Instant, Keypair, UnixTime};
 use self::directory::{Directory, Word};
 use self::film::{Film, Outcome};
 use self::hub::Hub;
-use self::limits::{FILMS_MAX, READS_MAX};
+use self::limits::{KEPT_FILMS_MAX, READS_MAX};
 use self::money::{Money, Word as MoneyWord};
 use self::serving::Serving;
 use self::swarm::Swarm;
@@ -116,7 +117,7 @@ impl Engine {
             }
             Input::Stop { read } => self.films.values_mut().for_each(|film| film.stop(read)),
             Input::Play { film, position_bytes, bytes_per_s, is_waiting } => {
-                if let Some(film) = self.films.get_mut(&film) {
+                if let Some(film) = self.films.get_mut(&film).filter(|film| !film.is_kept()) {
                     film.play(position_bytes, bytes_per_s, is_waiting);
                 }
             }
@@ -136,6 +137,7 @@ impl Engine {
             Input::Upload(upload) => {
                 self.hub.config.upload = upload;
                 self.serving.announce_all(&mut self.hub);
+                self.keep_at_most(if upload.is_on { KEPT_FILMS_MAX } else { 0 });
             }
             Input::Online(is_online) => self.online(is_online),
             Input::Tick => {}
@@ -153,7 +155,7 @@ impl Engine {
     /// When to give [`Input::Tick`]; `None` if nothing is to be waited for.
     pub fn next_timeout(&self) -> Option<Instant> {
         let films = self.films.values().filter_map(Film::next_timeout);
-        let directory = self.directory.next_timeout(!self.films.is_empty());
+        let directory = self.directory.next_timeout(self.open_films() > 0);
         let serving = self.serving.next_timeout(&self.hub.config.upload);
         let others = directory.into_iter().chain(serving).chain(self.swarm.next_timeout());
         let others = others.chain(self.money.next_timeout());
@@ -164,7 +166,7 @@ impl Engine {
 
     /// A look at a film; `None` if it is not open.
     pub fn film_stats(&self, film: FilmId) -> Option<FilmStats> {
-        let film = self.films.get(&film)?;
+        let film = self.films.get(&film).filter(|film| !film.is_kept())?;
         let mut stats = film.stats();
         stats.up_bytes = self.serving.up_bytes_of(&film.content());
         (stats.spent, stats.earned) = self.money.totals();
@@ -189,37 +191,11 @@ impl Engine {
         }
     }
 
-    fn open(&mut self, id: FilmId, link: &str) {
-        let full = self.films.len() >= FILMS_MAX || self.films.contains_key(&id);
-        let film = match full {
-            true => Err(EngineError::TooMany { what: "open contents", max: FILMS_MAX }),
-            false => Film::open(id, link, self.hub.now),
-        };
-        match film {
-            Ok(film) => {
-                self.films.insert(id, film);
-                self.directory.links().into_iter().for_each(|link| self.introduce(link));
-            }
-            Err(error) => self.hub.outbox.push(Output::Failed { film: id, error }),
-        }
-    }
-
-    fn close(&mut self, id: FilmId, error: &EngineError) {
-        if let Some(mut film) = self.films.remove(&id) {
-            film.close(&mut self.hub, error);
-            if film.opened().is_some() {
-                self.serving.close(&mut self.hub, film.content());
-                for link in self.swarm.leave(&mut self.hub, id, film.content()) {
-                    self.link_down(link);
-                }
-            }
-        }
-    }
-
     fn read(&mut self, read: ReadId, film: FilmId, range: core::ops::Range<u64>) {
         let reads: usize = self.films.values().map(Film::reads).sum();
         let is_known = self.films.values().any(|film| film.has_read(read));
         let error = match self.films.get_mut(&film) {
+            Some(film) if film.is_kept() => EngineError::NotOpen,
             Some(film) if reads < READS_MAX && !is_known => {
                 return film.read(&mut self.hub, read, range);
             }
@@ -241,7 +217,7 @@ impl Engine {
 
     /// Ask a masternode that can be asked about everything that is open.
     fn introduce(&mut self, link: LinkId) {
-        for film in self.films.values_mut() {
+        for film in self.films.values_mut().filter(|film| !film.is_kept()) {
             let content = film.content();
             if film.asks(link) {
                 self.directory.ask(&self.hub, link, Question::Manifest(content));
@@ -255,7 +231,8 @@ impl Engine {
         self.hub.wires.late(self.hub.now).into_iter().for_each(|link| self.end(link));
         self.directory.tick(&self.hub);
         self.look_around();
-        self.directory.connect(&mut self.hub, !self.films.is_empty());
+        let is_open = self.open_films() > 0;
+        self.directory.connect(&mut self.hub, is_open);
         while let Some(word) = self.directory.poll(&mut self.hub) {
             self.on_word(word);
         }
@@ -324,6 +301,9 @@ impl Engine {
     fn serve(&mut self) {
         for content in self.hub.cache.take_changed() {
             self.serving.announce(&mut self.hub, content);
+            if self.hub.cache.segments(&content).is_empty() {
+                self.let_go_of(content);
+            }
         }
         self.serving.tick(&self.hub);
         for link in self.serving.settle(&mut self.hub) {

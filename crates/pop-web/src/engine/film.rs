@@ -42,6 +42,8 @@ pub(super) struct Film {
     /// When to ask for holders.
     look_at: Instant,
     playing: Option<Box<Playing>>,
+    /// It was closed, and is served on.
+    is_kept: bool,
 }
 
 /// What there is once the manifest is here.
@@ -96,6 +98,7 @@ impl Film {
             pace: Pace::default(),
             look_at: now,
             playing: None,
+            is_kept: false,
         })
     }
 
@@ -156,6 +159,9 @@ impl Film {
         directory: &Directory,
         records: Vec<Signed<ProviderRecord>>,
     ) {
+        if self.is_kept {
+            return;
+        }
         for link in self.sources.learn(hub, directory, records) {
             hub.close(link);
             self.link_down(hub, link);
@@ -205,7 +211,8 @@ impl Film {
                 playing.fetcher.next_timeout().into_iter().chain(alone).chain(insists).min()
             }
         };
-        own.into_iter().chain(self.sources.next_timeout()).chain([self.look_at]).min()
+        let look_at = (!self.is_kept).then_some(self.look_at);
+        own.into_iter().chain(self.sources.next_timeout()).chain(look_at).min()
     }
 
     /// What the machine of this film knows the content by.
@@ -213,12 +220,36 @@ impl Film {
         self.playing.as_ref().map(|playing| &playing.content)
     }
 
-    /// The film is over: its reads end, its links close.
-    pub(super) fn close(&mut self, hub: &mut Hub, error: &EngineError) {
+    /// The film is over: its reads end.
+    pub(super) fn end_reads(&mut self, hub: &mut Hub, error: &EngineError) {
         for read in self.reads.drain() {
             hub.outbox.push(Output::ReadFailed { read, error: error.clone() });
         }
+    }
+
+    /// The film is gone: its links close.
+    pub(super) fn close(&mut self, hub: &mut Hub) {
         self.sources.links().into_iter().for_each(|link| hub.close(link));
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// Nobody plays it any more, and what the cache has of it is served on: masternodes are let
+    /// go, and nothing of it is in memory.
+    pub(super) fn keep(&mut self, hub: &mut Hub) {
+        self.is_kept = true;
+        self.pace = Pace::default();
+        for link in self.sources.let_masternodes_go() {
+            hub.close(link);
+            self.link_down(hub, link);
+        }
+        if let Some(playing) = &mut self.playing {
+            playing.plain = Plain::default();
+            playing.segments.clear();
+            playing.awaited.clear();
+        }
     }
 
     /// Links to viewers, in the order in which the statistics name them first.

@@ -97,6 +97,12 @@ pub const OFFERS_MAX: usize = 8;
 /// Links over which other viewers are served: one each, and room for one that comes again.
 pub const SERVE_LINKS_MAX: usize = 2 * VIEWERS_MAX;
 
+/// Of these, with one viewer: it may watch two of what is watched here, and come again.
+pub const SERVE_LINKS_PER_PEER_MAX: usize = 4;
+
+/// Films that were closed and are served on.
+pub const KEPT_FILMS_MAX: usize = 3;
+
 /// Payload read for other viewers and not yet taken by the transport, all together, in bytes.
 pub const SERVE_PAYLOAD_BYTES_MAX: u64 = 8 * 1024 * 1024;
 

@@ -18,7 +18,8 @@ use pop_wire::{
 
 use super::hub::Hub;
 use super::limits::{
-    SERVE_LINKS_MAX, SERVE_PAYLOAD_BYTES_MAX, SERVE_PAYLOAD_PER_LINK_BYTES_MAX, SERVE_REQUESTS_MAX,
+    SERVE_LINKS_MAX, SERVE_LINKS_PER_PEER_MAX, SERVE_PAYLOAD_BYTES_MAX,
+    SERVE_PAYLOAD_PER_LINK_BYTES_MAX, SERVE_REQUESTS_MAX,
 };
 use super::money::News;
 use super::{CacheKey, EngineError, LinkId, SourceKind, Upload};
@@ -27,7 +28,7 @@ use super::{CacheKey, EngineError, LinkId, SourceKind, Upload};
 struct Shelf {
     content: Content,
     repairer: Repairer,
-    /// Films that it is open in.
+    /// Films that it is open or kept in.
     films: usize,
     up_bytes: u64,
 }
@@ -57,7 +58,7 @@ impl Serving {
         if sells {
             config.allowance_bytes = 0;
         }
-        config.links_per_peer_max = 2;
+        config.links_per_peer_max = SERVE_LINKS_PER_PEER_MAX;
         config.requests_max = SERVE_REQUESTS_MAX;
         let provider = Provider::new(config);
         let provider = provider.map_err(|_| EngineError::Setting { field: "provider" })?;
@@ -85,7 +86,7 @@ impl Serving {
         self.announce(hub, content.id());
     }
 
-    /// A film of this content was closed.
+    /// A film of this content is gone.
     pub(super) fn close(&mut self, hub: &mut Hub, content: ContentId) {
         let Some(shelf) = self.shelves.get_mut(&content) else { return };
         shelf.films -= 1;

@@ -70,7 +70,14 @@ impl Swarm {
         let _too_many = self.sessions.attend(now_of(hub), content, key, true);
     }
 
-    /// A film was closed: its viewers go.
+    /// A film was closed, and is served on: those who seek others of it find this viewer, and it
+    /// seeks nobody.
+    pub(super) fn stay(&mut self, hub: &Hub, content: ContentId, key: &[u8; 32]) {
+        // It is attended already.
+        let _too_many = self.sessions.attend(now_of(hub), content, key, false);
+    }
+
+    /// A film is gone: its viewers go.
     pub(super) fn leave(&mut self, hub: &mut Hub, film: FilmId, content: ContentId) -> Vec<LinkId> {
         if self.attended.get(&content).is_some_and(|(by, _)| *by == film) {
             self.attended.remove(&content);
@@ -226,7 +233,7 @@ impl Swarm {
                 if let Some(film) = film
                     && offers < OFFERS_MAX
                     && self.has_room_for(hub, &peer)
-                    && !self.knows(&peer)
+                    && !self.meets.values().any(|meet| meet.is_with(&peer, film))
                 {
                     let meet = Meet::offering(hub, film, contact);
                     let links = meet.links;
@@ -236,14 +243,14 @@ impl Swarm {
                 }
                 Vec::new()
             }
-            session::Event::Offered { session, peer, sdp, .. } => {
-                let film = self.attended.values().next().map(|(film, _)| *film);
+            session::Event::Offered { session, peer, sdp, content, .. } => {
+                let film = self.film_of(content);
                 let Some(film) = film.filter(|_| self.has_room_for(hub, &peer)) else {
                     self.sessions.close(now_of(hub), session);
                     return Vec::new();
                 };
                 // It comes again, so what there was is gone.
-                let before = self.meets.iter().find(|(_, meet)| meet.peer == peer);
+                let before = self.meets.iter().find(|(_, meet)| meet.is_with(&peer, film));
                 let before = before.map(|(rtc, _)| *rtc);
                 let gone = before.map(|rtc| self.part(hub, rtc, true)).unwrap_or_default();
                 let meet = Meet::answering(hub, film, peer, session);
@@ -282,8 +289,14 @@ impl Swarm {
         others < VIEWERS_MAX && !hub.is_liar(peer)
     }
 
-    fn knows(&self, peer: &PeerId) -> bool {
-        self.meets.values().any(|meet| meet.peer == *peer)
+    /// Who plays a content. What an offer is about is known from the note that it answers; without
+    /// one there is no doubt only where one film is played.
+    fn film_of(&self, content: Option<ContentId>) -> Option<FilmId> {
+        let (film, _) = match content {
+            Some(content) => self.attended.get(&content)?,
+            None => self.attended.values().next().filter(|_| self.attended.len() == 1)?,
+        };
+        Some(*film)
     }
 
     fn begin(&mut self, meet: Meet) -> RtcId {

@@ -8,6 +8,7 @@ mod masternode;
 mod paying;
 mod playing;
 mod restreaming;
+mod several;
 mod sharing;
 mod viewer;
 mod world;

@@ -86,7 +86,11 @@ impl Viewer {
     }
 
     pub(crate) fn open(&mut self, now: u64, film: &Published) {
-        self.tell(now, Input::Open { film: FILM, link: film.link() });
+        self.open_as(now, FILM, film);
+    }
+
+    pub(crate) fn open_as(&mut self, now: u64, id: FilmId, film: &Published) {
+        self.tell(now, Input::Open { film: id, link: film.link() });
     }
 
     /// Read and compare; `pace` in bytes a second.
@@ -97,10 +101,20 @@ impl Viewer {
         range: Range<u64>,
         pace: Option<u64>,
     ) -> u64 {
+        self.read_of(now, (FILM, film), range, pace)
+    }
+
+    pub(crate) fn read_of(
+        &mut self,
+        now: u64,
+        (id, film): (FilmId, &Rc<Published>),
+        range: Range<u64>,
+        pace: Option<u64>,
+    ) -> u64 {
         self.next_read += 1;
         let number = self.next_read;
         let read = ReadId(number);
-        self.tell(now, Input::Read { read, film: FILM, range: range.clone() });
+        self.tell(now, Input::Read { read, film: id, range: range.clone() });
         let reading = Reading {
             film: Rc::clone(film),
             range,

@@ -137,6 +137,17 @@ impl World {
         world
     }
 
+    /// Another film for all masternodes, a column each.
+    pub(crate) fn publish(&mut self, film: &Rc<Published>) {
+        for (at, node) in (0..).zip(&mut self.nodes) {
+            let column: ColumnSet = [ColumnIndex::new(at).unwrap()].into_iter().collect();
+            node.held.insert(film.id(), (Rc::clone(film), column));
+        }
+        let records = self.nodes.iter().map(|node| node.provider_record(film.id()));
+        let records: Vec<_> = records.collect();
+        self.nodes.iter_mut().for_each(|node| node.known.extend(records.iter().cloned()));
+    }
+
     /// A browser whose page names the first masternodes.
     pub(crate) fn viewer(&mut self, change: impl FnOnce(&mut EngineConfig)) -> usize {
         let number = u8::try_from(self.viewers.len()).unwrap() + 1;

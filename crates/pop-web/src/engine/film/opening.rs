@@ -49,7 +49,7 @@ impl Film {
 
     /// Whether to ask for holders now.
     pub(in crate::engine) fn looks(&mut self, now: Instant) -> bool {
-        if now < self.look_at {
+        if now < self.look_at || self.is_kept {
             return false;
         }
         let starving = self.playing.as_ref().is_none_or(|it| it.starving.is_some());

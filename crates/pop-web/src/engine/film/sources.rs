@@ -126,6 +126,12 @@ impl Sources {
         holders.chain(self.viewers.keys().copied()).collect()
     }
 
+    /// Forget the holders; their links are given back to be closed.
+    pub(super) fn let_masternodes_go(&mut self) -> Vec<LinkId> {
+        let holders = core::mem::take(&mut self.holders).into_values();
+        holders.filter_map(|holder| holder.reach.link()).collect()
+    }
+
     pub(super) fn viewer_links(&self) -> Vec<LinkId> {
         self.viewers.keys().copied().collect()
     }

@@ -62,6 +62,10 @@ impl Meet {
         }
     }
 
+    pub(super) fn is_with(&self, peer: &PeerId, film: FilmId) -> bool {
+        self.peer == *peer && self.film == film
+    }
+
     pub(super) fn is_offerer(&self) -> bool {
         self.is_offerer
     }

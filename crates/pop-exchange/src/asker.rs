@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use pop_wire::limits::AUDIT_CHALLENGE_BYTES_MAX;
 use pop_wire::message::{Audit, GetHolders, GetHoldings, GetManifest, GetPeers, RefusalReason};
 use pop_wire::sorted::SortedMap;
 use pop_wire::{
@@ -224,13 +225,7 @@ impl Asker {
                     self.outputs.push_back(Output::Close { link });
                 }
             }
-            Input::Ask { link, question } => match self.links.get_mut(&link) {
-                Some(state) => {
-                    state.waiting.push_back((question, self.now));
-                    self.ask(link);
-                }
-                None => self.answer(link, question, Err(Failure::LinkDown)),
-            },
+            Input::Ask { link, question } => self.take(link, question)?,
             Input::Tick => {}
         }
         self.sweep();
@@ -261,6 +256,23 @@ impl Asker {
         self.links.insert(link, Link { peer, greeting, waiting, asked });
         let message = Greeting::hello(&self.introduction);
         self.outputs.push_back(Output::Send { link, message });
+        Ok(())
+    }
+
+    fn take(&mut self, link: LinkId, question: Question) -> Result<(), Error> {
+        if let Question::Audit(challenge) = &question {
+            let (max, got) = (AUDIT_CHALLENGE_BYTES_MAX, challenge.len());
+            if got == 0 || got > max {
+                return Err(Error::ChallengeLength { max, got });
+            }
+        }
+        match self.links.get_mut(&link) {
+            Some(state) => {
+                state.waiting.push_back((question, self.now));
+                self.ask(link);
+            }
+            None => self.answer(link, question, Err(Failure::LinkDown)),
+        }
         Ok(())
     }
 

@@ -55,6 +55,14 @@ pub enum Error {
         /// Limit.
         max: usize,
     },
+    /// A challenge that fits no message.
+    #[error("challenge: expected 1 to {max} bytes, got {got}")]
+    ChallengeLength {
+        /// Longest.
+        max: usize,
+        /// What it has.
+        got: usize,
+    },
     /// A payment message is empty or too long.
     #[error("expected a payment of 1 to {max} bytes, got {got}")]
     PaymentLength {

@@ -28,7 +28,7 @@ use pop_wire::message::{Refusal, RefusalReason};
 use pop_wire::sorted::{SortedMap, SortedSet};
 use pop_wire::{
     ColumnIndex, ContentId, Instant, MasternodeRecord, Message, PeerId, RequestId, Signed,
-    limits::PEERS_MAX,
+    limits::{AUDIT_ANSWER_BYTES_MAX, PEERS_MAX},
 };
 
 use self::allowance::Peer;
@@ -373,7 +373,11 @@ fn check_result(token: Token, operation: &Operation, result: &StoreResult) -> Re
         Operation::Holders { .. } => {
             (matches!(result, StoreResult::Holders { .. }), "finding holders")
         }
-        Operation::Audit { .. } => (matches!(result, AuditAnswer(_)), "answering an audit"),
+        Operation::Audit { .. } => {
+            let lengths = 1..=AUDIT_ANSWER_BYTES_MAX;
+            let fits = |answer: &Bytes| lengths.contains(&answer.len());
+            (matches!(result, AuditAnswer(answer) if fits(answer)), "answering an audit")
+        }
         Operation::Open { .. } => {
             (matches!(result, ColumnOpened { .. } | ColumnStored), "opening a column")
         }

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use pop_exchange::LinkId;
 use pop_exchange::asker::{Answer, Asker, Failure, Input, Output, Question};
 use pop_exchange::limits::{AUDIT_REFILL_MS, AUDITS_BURST, QUESTIONS_PER_LINK_MAX};
-use pop_exchange::provider::{self, ProviderConfig, StoreOperation};
+use pop_exchange::provider::{self, ProviderConfig, StoreOperation, StoreResult};
+use pop_exchange::{Error, LinkId};
+use pop_wire::limits::{AUDIT_ANSWER_BYTES_MAX, AUDIT_CHALLENGE_BYTES_MAX};
 use pop_wire::message::{Audit, AuditAnswer, Holdings, RefusalReason};
 use pop_wire::{ColumnSet, Message, RequestId};
 
@@ -114,4 +115,29 @@ fn an_answer_that_is_no_audit_answer_is_a_fault() {
         }
         assert_eq!(faults, 1);
     }
+}
+
+#[test]
+fn a_shell_that_gives_what_fits_no_message_is_told_so() {
+    let mut asker = Asker::new(Default::default()).unwrap();
+    let now = pop_wire::Instant(0);
+    asker.handle(now, Input::LinkUp { link: LINK, peer: peer(9) }).unwrap();
+    for length in [0, AUDIT_CHALLENGE_BYTES_MAX + 1] {
+        let question = Question::Audit(vec![1; length].into());
+        let asked = asker.handle(now, Input::Ask { link: LINK, question });
+        assert!(matches!(asked, Err(Error::ChallengeLength { got, .. }) if got == length));
+    }
+    let mut host = host();
+    host.answers = false;
+    host.greeted(LINK, 1);
+    host.receive(LINK, audit(1));
+    let (token, _) = host.unanswered[0];
+    for length in [0, AUDIT_ANSWER_BYTES_MAX + 1] {
+        let result = StoreResult::AuditAnswer(vec![1; length].into());
+        let given = host.provider.handle(host.now, provider::Input::Store { token, result });
+        assert!(matches!(given, Err(Error::WrongResult { .. })), "{given:?}");
+    }
+    let result = StoreResult::AuditAnswer(vec![1; AUDIT_ANSWER_BYTES_MAX].into());
+    host.handle(provider::Input::Store { token, result });
+    assert_eq!(outcome(&mut host, LINK), (1, 0));
 }

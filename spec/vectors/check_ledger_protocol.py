@@ -113,6 +113,9 @@ BOUNTY_STATE = ("choice", {
     3: ("refunded", []),
 })
 LOCK_STATE = ("choice", {0: ("open", []), 1: ("claimed", [("key", "hash")]), 2: ("refunded", [])})
+LOCK = struct(
+    ("payer", "address"), ("payee", "address"), ("amount", "u128"), ("salt", "hash"),
+    ("commitment", "hash"), ("deadline", "u64"), ("state", LOCK_STATE))
 REQUEST = ("choice", {
     0: ("info", []),
     1: ("submit", [("operations", listed("operation", "LEDGER_BATCH_MAX"))]),
@@ -130,6 +133,7 @@ REQUEST = ("choice", {
     13: ("bounty", [("bounty", "hash")]),
     14: ("claim", [("bounty", "hash"), ("claimant", "address")]),
     15: ("lock", [("lock", "hash")]),
+    16: ("open_locks", [("payee", "address"), ("after", "hash")]),
 })
 REPLY = ("choice", {
     0: ("info", GENESIS + [("count", "u64"), ("hash", "hash"), ("time", "u64")]),
@@ -158,9 +162,8 @@ REPLY = ("choice", {
         ("quorum", "u64"), ("deadline", "u64"), ("disputed", "flag"), ("state", BOUNTY_STATE))))]),
     14: ("claim", [("claim", optional(struct(
         ("commitment", "hash"), ("committed", "u64"), ("order", "u64"), ("content", optional("hash")))))]),
-    15: ("lock", [("lock", optional(struct(
-        ("payer", "address"), ("payee", "address"), ("amount", "u128"), ("salt", "hash"),
-        ("commitment", "hash"), ("deadline", "u64"), ("state", LOCK_STATE))))]),
+    15: ("lock", [("lock", optional(LOCK))]),
+    16: ("open_locks", [("locks", listed(struct(("id", "hash"), ("lock", LOCK)), "LEDGER_LOCKS_MAX"))]),
     64: ("busy", []),
     65: ("unavailable", []),
     66: ("malformed", []),

@@ -39,6 +39,9 @@ pub const SOURCES_MAX: usize = 256;
 /// Operations of one request to a served ledger.
 pub const LEDGER_BATCH_MAX: usize = 64;
 
+/// Open locks in one reply of a served ledger.
+pub const LEDGER_LOCKS_MAX: usize = 64;
+
 /// Bytes of a request to a served ledger: room for an equivocation proof of 60 shards of the
 /// greatest length. A greater one is submitted where the ledger is.
 pub const LEDGER_REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;

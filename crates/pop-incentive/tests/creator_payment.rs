@@ -9,9 +9,10 @@ use pop_erasure::{
 };
 use pop_incentive::ids::LockId;
 use pop_incentive::ledger::{
-    Account, LedgerParameters, LedgerState, LockState, Operation, Receipt, Refusal,
+    Account, LedgerParameters, LedgerState, Lock, LockState, Operation, Receipt, Refusal,
     SignedOperation, names, no_equivocation_check,
 };
+use pop_incentive::limits::LEDGER_LOCKS_MAX;
 use pop_incentive::typed_data::LedgerDomain;
 use pop_wire::{
     Amount, Digest, Keypair, Manifest, SegmentIndex, Signed, UnixTime, Verified, WalletAddress,
@@ -213,4 +214,60 @@ fn a_lock_for_another_film_or_payee_is_told_before_the_key_is_shown() {
     let id = names::lock_id(market.ledger.domain(), wallet(&buyer), 1);
     let lock = market.ledger.lock(id).unwrap();
     assert!(!lock.is_for_key_of(&film.manifest()) && lock.is_for_key_of(&other.manifest()));
+}
+
+/// Every open lock that pays somebody, page by page.
+fn waiting_for(market: &Market, payee: &Keypair) -> Vec<(LockId, Lock)> {
+    let (mut all, mut after) = (Vec::new(), LockId([0; 32]));
+    loop {
+        let page = market.ledger.open_locks(wallet(payee), after);
+        assert!(page.len() <= LEDGER_LOCKS_MAX);
+        let Some((last, _)) = page.last() else { return all };
+        after = *last;
+        all.extend(page);
+    }
+}
+
+#[test]
+fn a_publisher_finds_the_locks_that_wait_for_its_key_among_any_number() {
+    let (publisher, buyer, other) = (key(2), key(3), key(4));
+    let film = Film::publish(&publisher, 7);
+    let mut market = Market::new(&buyer);
+    let manifest = film.manifest();
+    let count = 2 * u64::try_from(LEDGER_LOCKS_MAX).unwrap() + 2;
+    for index in 0..count {
+        let mut open = Operation::lock_for_key(&manifest, index, Amount::ZERO, DEADLINE);
+        if let Operation::OpenLock { payee, .. } = &mut open
+            && index % 13 == 12
+        {
+            *payee = wallet(&other);
+        }
+        market.act(NOW, &buyer, open).unwrap();
+    }
+    let real = Operation::lock_for_key(&manifest, count, pop(12), DEADLINE);
+    market.act(NOW, &buyer, real).unwrap();
+    let id = names::lock_id(market.ledger.domain(), wallet(&buyer), count);
+
+    let found = waiting_for(&market, &publisher);
+    assert_eq!(
+        found.len() + waiting_for(&market, &other).len(),
+        usize::try_from(count + 1).unwrap()
+    );
+    assert!(found.is_sorted_by(|one, next| one.0 < next.0));
+    assert!(found.iter().all(|(_, lock)| lock.is_for_key_of(&manifest)));
+    let paying: Vec<_> = found.iter().filter(|(_, lock)| lock.amount >= pop(12)).collect();
+    assert!(matches!(paying[..], [(paid, _)] if *paid == id), "{paying:?}");
+    assert!(waiting_for(&market, &buyer).is_empty());
+
+    // What is claimed or has gone back waits for nobody; a refused claim changes nothing.
+    let wrong = Operation::ClaimLock { lock: id, key: Digest([0; 32]) };
+    market.act(NOW, &publisher, wrong).unwrap_err();
+    assert_eq!(waiting_for(&market, &publisher).len(), found.len());
+    let claim = Operation::ClaimLock { lock: id, key: film.secret() };
+    market.act(NOW, &publisher, claim).unwrap();
+    let (back, _) = *found.iter().find(|(lock, _)| *lock != id).unwrap();
+    market.act(DEADLINE, &buyer, Operation::RefundLock { lock: back }).unwrap();
+    let left = waiting_for(&market, &publisher);
+    assert_eq!(left.len(), found.len() - 2);
+    assert!(left.iter().all(|(lock, _)| *lock != id && *lock != back));
 }

@@ -99,6 +99,9 @@ fn request(request: &LedgerRequest) -> Value {
             json!({ "kind": "claim", "bounty": hex(bounty.0), "claimant": hex(claimant.0) })
         }
         Ask::Lock { lock } => json!({ "kind": "lock", "lock": hex(lock.0) }),
+        Ask::OpenLocks { payee, after } => {
+            json!({ "kind": "open_locks", "payee": hex(payee.0), "after": hex(after.0) })
+        }
         other => panic!("no vector of {other:?}"),
     }
 }
@@ -301,6 +304,10 @@ fn reply(reply: &LedgerReply) -> Value {
         Reply::Bounty(it) => json!({ "kind": "bounty", "bounty": maybe(it, bounty) }),
         Reply::Claim(it) => json!({ "kind": "claim", "claim": maybe(it, claim) }),
         Reply::Lock(it) => json!({ "kind": "lock", "lock": maybe(it, lock) }),
+        Reply::OpenLocks(locks) => {
+            let locks = locks.iter().map(|(id, it)| json!({ "id": hex(id.0), "lock": lock(it) }));
+            json!({ "kind": "open_locks", "locks": locks.collect::<Vec<_>>() })
+        }
         Reply::Busy => json!({ "kind": "busy" }),
         Reply::Unavailable => json!({ "kind": "unavailable" }),
         Reply::Malformed => json!({ "kind": "malformed" }),

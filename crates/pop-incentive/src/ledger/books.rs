@@ -75,4 +75,6 @@ books! {
     claimants: (BountyId, ContentId) => WalletAddress,
     votes: (BountyId, bool, WalletAddress, WalletAddress) => (),
     locks: LockId => Lock,
+    // Those that are open, by who is paid for the key.
+    locks_open: (WalletAddress, LockId) => (),
 }

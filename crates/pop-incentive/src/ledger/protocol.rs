@@ -21,7 +21,9 @@ use crate::ledger::rules::lock::Lock;
 use crate::ledger::rules::pool::{Pool, PoolEpoch};
 use crate::ledger::signed::{Receipt, SignedOperation};
 use crate::ledger::state::LedgerState;
-use crate::limits::{LEDGER_BATCH_MAX, LEDGER_REPLY_BYTES_MAX, LEDGER_REQUEST_BYTES_MAX};
+use crate::limits::{
+    LEDGER_BATCH_MAX, LEDGER_LOCKS_MAX, LEDGER_REPLY_BYTES_MAX, LEDGER_REQUEST_BYTES_MAX,
+};
 use crate::typed_data::LedgerDomain;
 
 /// What makes a ledger this one and no other, from its first day on.
@@ -166,6 +168,13 @@ pub enum LedgerRequest {
         /// Which.
         lock: LockId,
     },
+    /// Which open locks pay somebody?
+    OpenLocks {
+        /// Whom.
+        payee: WalletAddress,
+        /// The name before the first that is wanted; zeros to begin.
+        after: LockId,
+    },
 }
 
 /// What is answered, in the form that the request asks for; or that it can't be.
@@ -204,6 +213,9 @@ pub enum LedgerReply {
     Claim(Option<Claim>),
     /// To [`LedgerRequest::Lock`].
     Lock(Option<Lock>),
+    /// To [`LedgerRequest::OpenLocks`]: ascending by name; fewer than `LEDGER_LOCKS_MAX` are the
+    /// last.
+    OpenLocks(Vec<(LockId, Lock)>),
     /// Nothing was done: this peer, or all together, asked too much. Ask again later.
     Busy,
     /// The ledger's disk failed: it is not known what took effect. Ask again later.
@@ -232,6 +244,7 @@ choice!(LedgerRequest, "request", {
     13 => Bounty { bounty },
     14 => Claim { bounty, claimant },
     15 => Lock { lock },
+    16 => OpenLocks { payee, after },
 });
 choice!(LedgerReply, "reply", {
     0 => Info(info),
@@ -250,6 +263,7 @@ choice!(LedgerReply, "reply", {
     13 => Bounty(bounty),
     14 => Claim(claim),
     15 => Lock(lock),
+    16 => OpenLocks(locks),
     64 => Busy,
     65 => Unavailable,
     66 => Malformed,
@@ -272,6 +286,7 @@ list! {
     SignedOperation, "operations", LEDGER_BATCH_MAX;
     Result<Receipt, Refusal>, "results", LEDGER_BATCH_MAX;
     (LoanId, Loan), "loans", LOANS_OPEN_MAX;
+    (LockId, Lock), "locks", LEDGER_LOCKS_MAX;
 }
 
 impl LedgerRequest {
@@ -347,6 +362,7 @@ impl LedgerState {
             Ask::Bounty { bounty } => Reply::Bounty(self.bounty(*bounty).cloned()),
             Ask::Claim { bounty, claimant } => Reply::Claim(self.claim(*bounty, *claimant)),
             Ask::Lock { lock } => Reply::Lock(self.lock(*lock)),
+            Ask::OpenLocks { payee, after } => Reply::OpenLocks(self.open_locks(*payee, *after)),
         })
     }
 

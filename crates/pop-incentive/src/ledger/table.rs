@@ -1,6 +1,7 @@
 //! A map that can take back what was done to it since the last commit.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// An ordered map with an undo log, so that an operation that is refused half way leaves nothing
 /// behind: a rule may write as it goes, and any `?` in it is safe.
@@ -27,6 +28,11 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
     pub(crate) fn remove(&mut self, key: &K) {
         let before = self.map.remove(key);
         self.undo.push((key.clone(), before));
+    }
+
+    /// What is above `key`, ascending.
+    pub(crate) fn above(&self, key: &K) -> impl Iterator<Item = (&K, &V)> {
+        self.map.range((Bound::Excluded(key), Bound::Unbounded))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {

@@ -50,6 +50,8 @@ fn requests() -> Vec<LedgerRequest> {
         LedgerRequest::Claim { bounty, claimant: other },
         LedgerRequest::Lock { lock },
         LedgerRequest::Lock { lock: LockId([0; 32]) },
+        LedgerRequest::OpenLocks { payee: other, after: LockId([0; 32]) },
+        LedgerRequest::OpenLocks { payee: owner, after: LockId([0; 32]) },
     ]
 }
 
@@ -201,7 +203,7 @@ fn lengths_over_their_limits_are_refused() {
     assert!(matches!(refused, Err(DecodeError::TooLong { field: "request", .. })));
     let trailing = [LedgerRequest::Info.encode(), vec![0]].concat();
     assert_eq!(LedgerRequest::decode(&trailing), Err(DecodeError::Trailing { got: 1 }));
-    assert!(matches!(LedgerRequest::decode(&[16]), Err(DecodeError::Kind { got: 16, .. })));
+    assert!(matches!(LedgerRequest::decode(&[17]), Err(DecodeError::Kind { got: 17, .. })));
     let flag = [LedgerReply::Lock(None).encode()[0], 2];
     assert!(matches!(LedgerReply::decode(&flag), Err(DecodeError::Kind { got: 2, .. })));
 }
@@ -210,7 +212,7 @@ proptest! {
     #[test]
     fn garbage_is_refused_and_what_is_read_has_one_form(
         bytes in prop::collection::vec(any::<u8>(), 0..300),
-        request in 0..25_usize,
+        request in 0..27_usize,
         at in any::<prop::sample::Index>(),
         flip in 1..=255_u8,
     ) {

@@ -117,6 +117,9 @@ impl LedgerClient {
         claim(bounty: BountyId, claimant: WalletAddress) = Claim -> Option<Claim>;
         /// A hash lock, with the key once it is shown.
         lock(lock: LockId) = Lock -> Option<Lock>;
+        /// Open locks that pay a wallet, at most 64, ascending by name from the one after `after`
+        /// on; zeros to begin.
+        open_locks(payee: WalletAddress, after: LockId) = OpenLocks -> Vec<(LockId, Lock)>;
     }
 
     /// What makes the ledger this one. Known without a trip to it if this node used it before.

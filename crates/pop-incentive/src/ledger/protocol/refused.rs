@@ -58,6 +58,7 @@ const WORDS: &[&str] = &[
     "loan",
     "loans",
     "lock",
+    "locks",
     "manifest",
     "members",
     "nonce",

@@ -8,6 +8,7 @@ use crate::ledger::names::{key_commitment, lock_id};
 use crate::ledger::operation::Operation;
 use crate::ledger::refusal::Refusal;
 use crate::ledger::state::{Call, LedgerState};
+use crate::limits::LEDGER_LOCKS_MAX;
 
 /// An amount that waits for the key of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,16 @@ impl Lock {
 }
 
 impl LedgerState {
+    /// Locks that wait for a key and pay `payee`, ascending by name from the one after `after` on,
+    /// at most [`LEDGER_LOCKS_MAX`]; the name of zeros begins. How a publisher learns who pays for
+    /// the keys that it keeps.
+    pub fn open_locks(&self, payee: WalletAddress, after: LockId) -> Vec<(LockId, Lock)> {
+        let before = (payee, after);
+        let open = self.books.locks_open.above(&before).map(|(key, ())| *key);
+        let of_payee = open.take_while(|(of, _)| *of == payee).take(LEDGER_LOCKS_MAX);
+        of_payee.filter_map(|(_, id)| self.lock(id).map(|lock| (id, lock))).collect()
+    }
+
     pub(super) fn open_lock(
         &mut self,
         call: Call,
@@ -102,6 +113,7 @@ impl LedgerState {
         let (payer, state) = (call.actor, LockState::Open);
         let lock = Lock { payer, payee, amount, salt, commitment, deadline, state };
         self.books.locks.set(id, lock);
+        self.books.locks_open.set((payee, id), ());
         self.post(Account::Wallet(payer), Account::Lock(id), amount)
     }
 
@@ -121,6 +133,7 @@ impl LedgerState {
         }
         lock.state = LockState::Claimed { key };
         self.books.locks.set(id, lock);
+        self.books.locks_open.remove(&(lock.payee, id));
         self.pay_earnings(Account::Lock(id), lock.payee, lock.amount)
     }
 
@@ -132,6 +145,7 @@ impl LedgerState {
         }
         lock.state = LockState::Refunded;
         self.books.locks.set(id, lock);
+        self.books.locks_open.remove(&(lock.payee, id));
         self.post(Account::Lock(id), Account::Wallet(lock.payer), lock.amount)
     }
 

@@ -4,7 +4,8 @@ mod page;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pop_node::chromium::{self, Chromium};
+use pop_node::chromium::{self, Chromium, Target};
+use serde_json::{Value, json};
 
 pub(crate) use page::Page;
 
@@ -24,6 +25,30 @@ pub(crate) fn turn() -> Option<MutexGuard<'static, ()>> {
 /// A browser of its own. It ends with this, and with this process.
 pub(crate) struct Browser(Chromium);
 
+/// What runs before a page's own scripts, each time that it is loaded.
+#[derive(Default)]
+pub(crate) struct Preparation<'a> {
+    /// In the page.
+    pub(crate) page: &'a str,
+    /// In each of its workers.
+    pub(crate) workers: &'a str,
+}
+
+/// A page's script that has another one run in each worker, before the worker's own.
+fn before_workers(script: &str) -> String {
+    let (script, start) = (Value::from(script), "type: 'text/javascript'");
+    format!(
+        r"{{
+        const module = (text) => URL.createObjectURL(new Blob([text], {{ {start} }}));
+        globalThis.Worker = class extends Worker {{
+            constructor(url, options) {{
+                super(module(`import '${{module({script})}}'; import '${{url}}';`), options);
+            }}
+        }};
+        }}"
+    )
+}
+
 impl Browser {
     pub(crate) fn start() -> Self {
         let program = chromium::find().unwrap();
@@ -37,6 +62,46 @@ impl Browser {
         let page = Page { pipe: self.0.pipe().clone(), target };
         page.wait_until_loaded();
         page
+    }
+
+    /// The same in a tab that is prepared.
+    #[track_caller]
+    pub(crate) fn open_prepared(&self, url: &str, preparation: &Preparation<'_>) -> Page {
+        let target = self.0.pipe().open("about:blank").unwrap_or_else(|error| panic!("{error}"));
+        self.prepare(target, url, preparation)
+    }
+
+    /// The same in a profile of its own: somebody else, who shares nothing but the program.
+    #[track_caller]
+    pub(crate) fn open_as_stranger(&self, url: &str, preparation: &Preparation<'_>) -> Page {
+        let profile = self.call("Target.createBrowserContext", json!({}));
+        let blank =
+            json!({ "url": "about:blank", "browserContextId": profile["browserContextId"] });
+        let made = self.call("Target.createTarget", blank);
+        let targets = self.0.pipe().targets();
+        let target = targets.into_iter().find(|target| made["targetId"] == *target.id).unwrap();
+        self.prepare(target, url, preparation)
+    }
+
+    #[track_caller]
+    fn prepare(&self, target: Target, url: &str, preparation: &Preparation<'_>) -> Page {
+        let page = Page { pipe: self.0.pipe().clone(), target };
+        let mut script = preparation.page.to_owned();
+        if !preparation.workers.is_empty() {
+            // The page's policy knows workers from its server alone.
+            page.call("Page.setBypassCSP", json!({ "enabled": true }));
+            script += &before_workers(preparation.workers);
+        }
+        page.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
+        page.pipe.navigate(&page.target, url).unwrap_or_else(|error| panic!("{url}: {error}"));
+        page.wait_until_loaded();
+        page
+    }
+
+    #[track_caller]
+    fn call(&self, method: &'static str, parameters: Value) -> Value {
+        let answer = self.0.pipe().call("", method, parameters);
+        answer.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// SIGKILL: no page hears of it.

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use crate::support::wait_for;
 
+/// What the player's page tells people happened, the latest first.
+const LOG: &str = "document.getElementById('log')?.innerText";
+
 /// An open tab.
 pub(crate) struct Page {
     pub(super) pipe: Arc<Pipe>,
@@ -50,7 +53,7 @@ impl Page {
     }
 
     #[track_caller]
-    fn call(&self, method: &'static str, parameters: Value) -> Value {
+    pub(super) fn call(&self, method: &'static str, parameters: Value) -> Value {
         let answer = self.pipe.call(&self.target.session, method, parameters);
         answer.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -72,6 +75,15 @@ impl Page {
         );
     }
 
+    /// Bring it to the front; the tab before is then in the background.
+    #[track_caller]
+    pub(crate) fn activate(&self) {
+        let id = json!({ "targetId": self.target.id });
+        let answer = self.pipe.call("", "Target.activateTarget", id);
+        answer.unwrap_or_else(|error| panic!("{error}"));
+        self.wait("the tab is in front", "document.visibilityState === 'visible'");
+    }
+
     /// Stop all service workers of this browser, as it does when they idle.
     #[track_caller]
     pub(crate) fn stop_service_workers(&self) {
@@ -80,6 +92,23 @@ impl Page {
             let states = self.pipe.service_workers();
             (!states.is_empty() && states.iter().all(|it| it == "stopped")).then_some(())
         });
+    }
+
+    /// Have the browser say that it is offline, or not any more. It cuts requests of the page, and
+    /// neither its sockets nor its peer connections: whoever is at their other end must be stopped.
+    #[track_caller]
+    pub(crate) fn set_offline(&self, offline: bool) {
+        self.call("Network.enable", json!({}));
+        let conditions = json!({
+            "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+        });
+        self.call("Network.emulateNetworkConditions", conditions);
+    }
+
+    /// Close the tab.
+    pub(crate) fn close(self) {
+        let id = json!({ "targetId": self.target.id });
+        let _gone = self.pipe.call("", "Target.closeTarget", id);
     }
 
     /// What the page and its workers printed, and exceptions that nobody caught.
@@ -108,6 +137,11 @@ impl Drop for Page {
         }
         eprintln!("the console of {}:", self.target.url);
         self.console().iter().for_each(|line| eprintln!("  {line}"));
+        for look in ["globalThis.observed", "globalThis.film?.stats?.()", LOG] {
+            if let Ok(seen) = self.try_eval(look) {
+                eprintln!("{look}: {seen}");
+            }
+        }
         let test = std::thread::current().name().unwrap_or("test").replace("::", "-");
         let id: String = self.target.id.chars().take(6).collect();
         if let Some(path) = self.screenshot(&format!("{test}-{id}")) {

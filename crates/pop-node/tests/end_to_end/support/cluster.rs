@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use super::program::{self, Outcome, pop_node};
 use super::{http, wait_for};
+
+/// On loopback.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Masternode processes that know each other. They end with it, and with this process.
 pub(crate) struct Cluster {
@@ -89,6 +92,8 @@ pub(crate) struct Peculiarity {
     pub(crate) home: Option<PathBuf>,
     /// What it listens on, if not TCP.
     pub(crate) listen: Option<&'static str>,
+    /// The first node serves the ledger in its home, the others use it.
+    pub(crate) has_ledger: bool,
 }
 
 /// One `pop-node run`.
@@ -96,6 +101,8 @@ pub(crate) struct Masternode {
     pub(crate) peer: String,
     pub(crate) address: String,
     pub(crate) http: SocketAddr,
+    /// Where browsers reach it.
+    web: SocketAddr,
     pub(crate) home: PathBuf,
     log: PathBuf,
     bootstrap: Option<String>,
@@ -108,7 +115,8 @@ impl Masternode {
         let mut node = Self {
             peer: String::new(),
             address: String::new(),
-            http: SocketAddr::from(([127, 0, 0, 1], 0)),
+            http: ANY_PORT,
+            web: ANY_PORT,
             log: home.with_extension("log"),
             home: peculiarity.home.clone().unwrap_or(home),
             bootstrap,
@@ -119,7 +127,7 @@ impl Masternode {
         node
     }
 
-    /// Start the process again, with the same data and at the same address.
+    /// Start the process again, with the same data and at the same addresses.
     pub(crate) fn restart(&mut self) {
         assert!(!self.is_alive());
         let (listen, _peer) = self.address.split_once("/p2p/").unwrap();
@@ -131,6 +139,7 @@ impl Masternode {
     pub(crate) fn restart_elsewhere(&mut self) {
         assert!(!self.is_alive());
         let before = self.address.clone();
+        self.web = ANY_PORT;
         self.start_process("/ip4/127.0.0.1/tcp/0");
         assert_ne!(self.address, before);
     }
@@ -142,12 +151,17 @@ impl Masternode {
         command
             .args(["run", "--init", "--no-stake", "--json", "--exit-on-stdin-eof"])
             .args(["--listen", listen, "--http-listen", "127.0.0.1:0"])
-            .args(["--web-listen", "127.0.0.1:0", "--diversity-exempt-loopback"])
+            .args(["--web-listen", &self.web.to_string(), "--diversity-exempt-loopback"])
             .args(&self.peculiarity.arguments)
             .arg("--data-dir")
             .arg(&self.home);
         if let Some(bootstrap) = &self.bootstrap {
             command.args(["--bootstrap", bootstrap]);
+        }
+        match &self.bootstrap {
+            _ if !self.peculiarity.has_ledger => {}
+            None => drop(command.arg("--serve-ledger")),
+            Some(first) => drop(command.args(["--ledger", first])),
         }
         if let Some(blocks) = self.peculiarity.file_blocks_max {
             command = program::limited(&command, blocks);
@@ -161,6 +175,8 @@ impl Masternode {
         ready["peer"].as_str().unwrap().clone_into(&mut self.peer);
         ready["addresses"][0].as_str().unwrap().clone_into(&mut self.address);
         self.http = ready["http"].as_str().unwrap().parse().unwrap();
+        let port = ready["web"][0].as_str().unwrap().split('/').nth(4).unwrap();
+        self.web.set_port(port.parse().unwrap());
     }
 
     pub(crate) fn is_alive(&self) -> bool {

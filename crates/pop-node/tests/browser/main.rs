@@ -7,6 +7,7 @@
 mod chromium;
 mod demo;
 mod gateway;
+mod live;
 mod playback;
 mod swarm;
 mod trouble;

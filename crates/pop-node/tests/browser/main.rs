@@ -8,6 +8,7 @@ mod chromium;
 mod demo;
 mod gateway;
 mod live;
+mod missing;
 mod playback;
 mod swarm;
 mod trouble;

@@ -7,6 +7,7 @@
 mod chromium;
 mod demo;
 mod gateway;
+mod liars;
 mod live;
 mod missing;
 mod playback;

@@ -14,6 +14,7 @@ mod playback;
 mod swarm;
 mod trouble;
 mod viewer;
+mod vouchers;
 mod webrtc;
 
 #[path = "../end_to_end"]

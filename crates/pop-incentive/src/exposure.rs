@@ -3,9 +3,9 @@
 
 use core::fmt;
 use core::net::IpAddr;
-use std::collections::{BTreeMap, BTreeSet};
 
 use pop_wire::WalletAddress;
+use pop_wire::sorted::{SortedMap, SortedSet};
 
 use crate::limits::{
     ACCOUNTS_MAX, PREFIX_FLOAT_BYTES_MAX, STEP_BYTES_FIRST, STEP_BYTES_MAX, TOTAL_FLOAT_BYTES_MAX,
@@ -71,15 +71,16 @@ impl Default for ExposureLimits {
     }
 }
 
-/// The room that each peer was given. What is not given can't be lost.
+/// The room that each peer was given. What is not given can't be lost. Peers, and so prefixes, are
+/// [`ACCOUNTS_MAX`] at most, and change once a step: few enough for sorted vectors.
 #[derive(Debug, Clone, Default)]
 pub struct Exposure {
     limits: ExposureLimits,
-    peers: BTreeMap<WalletAddress, (IpPrefix, u64)>,
-    prefixes: BTreeMap<IpPrefix, u64>,
+    peers: SortedMap<WalletAddress, (IpPrefix, u64)>,
+    prefixes: SortedMap<IpPrefix, u64>,
     total: u64,
     /// Peers that have left and owe what they still have.
-    gone: BTreeSet<WalletAddress>,
+    gone: SortedSet<WalletAddress>,
 }
 
 impl Exposure {

@@ -17,9 +17,8 @@ WEB = ROOT / "crates/pop-web"
 DIST = WEB / "dist"
 CRATES = ["pop-wire", "pop-erasure", "pop-exchange", "pop-incentive", "pop-signal", "pop-web"]
 KIB = 1024
-# The goal for wasm and scripts is 350 KiB. What keeps it from being met is told in
-# crates/pop-web/README.md; this is what must not grow until it is.
-LIMITS = {"wasm and scripts": 412 * KIB, "sw.js": 3 * KIB}
+# After gzip. The wasm and the scripts of the library, and the service worker.
+LIMITS = {"wasm and scripts": 350 * KIB, "sw.js": 3 * KIB}
 # Parts of the page, not of the library.
 PAGE = {"player.js", "player.css", "player.html"}
 

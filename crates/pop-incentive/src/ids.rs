@@ -1,4 +1,4 @@
-//! Names of what the ledger keeps: 32 bytes each.
+//! Names: of what the ledger keeps, 32 bytes each, and of the links that payment messages go over.
 
 use core::fmt;
 
@@ -46,3 +46,8 @@ id! {
     /// A signed operation: the hash that was signed.
     OperationId
 }
+
+/// A link on which two peers say payment messages to each other: the caller's number, never used
+/// again for another link of the same machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LineId(pub u64);

@@ -30,6 +30,18 @@ pub const QUOTE_LIFE_S_MAX: u64 = 86_400;
 /// Payees that one vault pays in one epoch, and payers that one payee serves.
 pub const ACCOUNTS_MAX: usize = 4096;
 
+/// Sellers that a purse knows at once, and customers that a till knows at once.
+pub const PEERS_MAX: usize = 4096;
+
+/// Links to one seller, or one customer.
+pub const LINES_PER_PEER_MAX: usize = 256;
+
+/// Times that one seller is asked for another quote while there are links to it.
+pub const QUESTIONS_PER_SELLER_MAX: u32 = 16;
+
+/// Milliseconds between two looks at a vault that isn't there, or doesn't cover the next step.
+pub const VAULT_LOOK_MS: u64 = 2_000;
+
 /// Vouchers of one overspend evidence: as many as one vault may have payees.
 pub const EVIDENCE_VOUCHERS_MAX: usize = 4096;
 

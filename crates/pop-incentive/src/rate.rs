@@ -10,6 +10,9 @@ use crate::limits::TIERS_MAX;
 /// Units of bits times tiers that one rate is the price of.
 const UNITS_PER_MEGABIT: u128 = 1_000_000;
 
+/// Bytes of 10^6 bits.
+const MEGABIT_BYTES: u64 = 125_000;
+
 /// Base units per megabit (10^6 bits) and tier of 100 kbit/s. Never zero: what is free needs no
 /// voucher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +77,13 @@ impl Tariff {
         let whole = rate.checked_mul(units / UNITS_PER_MEGABIT)?;
         let rest = rate.checked_mul(units % UNITS_PER_MEGABIT)?.div_ceil(UNITS_PER_MEGABIT);
         whole.checked_add(rest).map(Amount::from_base_units)
+    }
+
+    /// What a megabit costs, in base units, to choose among sources by: more than fits is as dear as
+    /// can be.
+    pub fn rank(&self) -> u64 {
+        let price = self.price(MEGABIT_BYTES).map_or(u128::MAX, Amount::base_units);
+        u64::try_from(price).unwrap_or(u64::MAX)
     }
 
     /// The most bytes that an amount pays for: the inverse of [`price`](Self::price), rounded down.

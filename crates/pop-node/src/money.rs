@@ -30,7 +30,7 @@ use crate::ledger::LedgerClient;
 use crate::settings::Settings;
 use crate::stats::Stats;
 
-pub(crate) use self::purse::{Line, Purse, Traffic, Wanted, Word};
+pub(crate) use self::purse::{Purse, Traffic, Wanted, Word};
 pub use self::report::{Earnings, Row};
 pub use self::store::Earned;
 pub(crate) use self::till::{Action, News, Till};

@@ -3,7 +3,6 @@
 
 mod credit;
 mod netting;
-mod seller;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,26 +12,22 @@ use bytes::Bytes;
 use pop_exchange::LinkId;
 use pop_incentive::balance::Balance;
 use pop_incentive::exposure::IpPrefix;
-use pop_incentive::ids::VaultId;
+use pop_incentive::ids::{LineId, VaultId};
 use pop_incentive::ledger::LoanNote;
 use pop_incentive::ledger::names::vault_id;
-use pop_incentive::message::{Objection, PaymentMessage, Terms};
-use pop_incentive::payer::{Payer, PayerInput, PayerOutput};
-use pop_incentive::quote::{Demand, SignedQuote};
-use pop_incentive::record::PayerRecord;
+use pop_incentive::message::PaymentMessage;
+use pop_incentive::purse::{Purse as Machine, PurseInput, PurseOutput};
+use pop_incentive::quote::Demand;
 use pop_incentive::voucher::VaultInfo;
 use pop_wire::{Amount, PeerId, WalletAddress};
 use tokio::sync::{mpsc, oneshot};
 
+use self::credit::Debt;
 use self::netting::Customers;
-use self::seller::Seller;
 use super::store::{Listener, Loaded, Stored, Write};
 use super::{Bank, News};
 use crate::clock;
 use crate::ledger::LedgerClientError;
-
-/// Between two looks at a vault that doesn't cover the next step, or isn't there, in milliseconds.
-const LOOK_AGAIN_MS: u64 = 2_000;
 
 /// What a session is told.
 #[derive(Debug)]
@@ -43,44 +38,29 @@ pub(crate) enum Word {
     Price(PeerId, u64),
 }
 
-/// A session's link to a peer: the session's number, and its own number of the link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Line {
-    pub(crate) session: u64,
-    pub(crate) link: LinkId,
-}
-
 /// What sessions tell the purse.
 #[derive(Debug)]
 enum Told {
-    Opened {
-        line: Line,
-        peer: PeerId,
-        prefix: IpPrefix,
-        wanted: Wanted,
-        say: mpsc::UnboundedSender<Word>,
-    },
-    Heard {
-        line: Line,
-        peer: PeerId,
-        body: Bytes,
-    },
+    Opened { line: LineId, wire: Wire, prefix: IpPrefix, wanted: Wanted },
+    Heard { line: LineId, peer: PeerId, body: Bytes },
     Traffic(Vec<Traffic>),
-    Closed {
-        line: Line,
-        peer: PeerId,
-    },
+    Closed { line: LineId, peer: PeerId },
     Rest(Vec<PeerId>),
     Rested(Vec<(WalletAddress, u64)>),
     Till(mpsc::UnboundedSender<News>),
-    Customer {
-        customer: WalletAddress,
-        debt: Option<Balance>,
-    },
+    Customer { customer: WalletAddress, debt: Option<Balance> },
     Settle(oneshot::Sender<()>),
     Promises(oneshot::Sender<Vec<(WalletAddress, Amount)>>),
     Borrowed(oneshot::Sender<Vec<LoanNote>>),
     Vault(Result<Option<VaultInfo>, LedgerClientError>),
+}
+
+/// A session's link to a holder.
+#[derive(Debug)]
+struct Wire {
+    link: LinkId,
+    peer: PeerId,
+    say: mpsc::UnboundedSender<Word>,
 }
 
 /// What a session may want of a holder.
@@ -107,7 +87,7 @@ pub(crate) struct Traffic {
 #[derive(Debug, Clone)]
 pub(crate) struct Purse {
     told: mpsc::UnboundedSender<Told>,
-    sessions: Arc<AtomicU64>,
+    lines: Arc<AtomicU64>,
 }
 
 impl Purse {
@@ -116,44 +96,42 @@ impl Purse {
         let (told, queue) = mpsc::unbounded_channel();
         let (stored, stored_queue) = mpsc::unbounded_channel();
         let vault = vault_id(&bank.domain, bank.address(), 0);
+        let machine = Machine::new((*bank.keypair).clone(), bank.exposure(), loaded.payers);
         let driver = Driver {
-            vault,
-            payer: None,
-            records: loaded.payers,
-            sellers: BTreeMap::new(),
+            machine,
+            wires: BTreeMap::new(),
+            debts: BTreeMap::new(),
             storing: 0,
             settling: Vec::new(),
             stored: Listener::Purse(stored),
             told: told.clone(),
-            looking: false,
             has_vault: None,
             borrowed: Vec::new(),
             customers: Customers::default(),
-            bank,
+            bank: bank.clone(),
         };
-        let bank = driver.bank.clone();
         bank.spawn(driver.run(loaded.vaults.get(&vault).copied(), queue, stored_queue));
-        Self { told, sessions: Arc::default() }
+        Self { told, lines: Arc::default() }
     }
 
-    /// A number for a session, to tell its links from those of others.
-    pub(crate) fn new_session(&self) -> u64 {
-        self.sessions.fetch_add(1, Ordering::Relaxed)
+    /// A number for a link of a session.
+    pub(crate) fn new_line(&self) -> LineId {
+        LineId(self.lines.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A session has a link to a holder of what it wants.
     pub(crate) fn opened(
         &self,
-        line: Line,
+        (line, link): (LineId, LinkId),
         (peer, prefix): (PeerId, IpPrefix),
         wanted: Wanted,
         say: mpsc::UnboundedSender<Word>,
     ) {
-        self.tell(Told::Opened { line, peer, prefix, wanted, say });
+        self.tell(Told::Opened { line, wire: Wire { link, peer, say }, prefix, wanted });
     }
 
     /// A holder said something about payment.
-    pub(crate) fn heard(&self, line: Line, peer: PeerId, body: Bytes) {
+    pub(crate) fn heard(&self, line: LineId, peer: PeerId, body: Bytes) {
         self.tell(Told::Heard { line, peer, body });
     }
 
@@ -178,7 +156,7 @@ impl Purse {
     }
 
     /// A link is gone.
-    pub(crate) fn closed(&self, line: Line, peer: PeerId) {
+    pub(crate) fn closed(&self, line: LineId, peer: PeerId) {
         self.tell(Told::Closed { line, peer });
     }
 
@@ -211,17 +189,15 @@ impl Purse {
 
 struct Driver {
     bank: Bank,
-    vault: VaultId,
-    /// There as soon as the ledger, or an earlier run, said what is in the vault.
-    payer: Option<Payer>,
-    records: Vec<PayerRecord>,
-    sellers: BTreeMap<WalletAddress, Seller>,
+    machine: Machine,
+    wires: BTreeMap<LineId, Wire>,
+    /// What holders that we have links to lend us.
+    debts: BTreeMap<WalletAddress, Debt>,
     /// Records on their way to the disk.
     storing: usize,
     settling: Vec<oneshot::Sender<()>>,
     stored: Listener,
     told: mpsc::UnboundedSender<Told>,
-    looking: bool,
     /// As far as the ledger said.
     has_vault: Option<bool>,
     borrowed: Vec<LoanNote>,
@@ -235,17 +211,17 @@ impl Driver {
         mut queue: mpsc::UnboundedReceiver<Told>,
         mut stored: mpsc::UnboundedReceiver<Stored>,
     ) {
+        self.pay(PurseInput::Ledger(self.bank.domain));
         if let Some(info) = known {
-            self.on_vault(info);
+            self.pay(PurseInput::Vault(info));
         }
-        self.look_up(0);
         loop {
             tokio::select! {
                 Some(told) = queue.recv() => self.on(told),
                 Some(stored) = stored.recv() => {
                     self.storing -= 1;
-                    if let Stored::Payer(payee) = stored {
-                        self.pay(PayerInput::Persisted { payee });
+                    if let Stored::Payer(seller) = stored {
+                        self.pay(PurseInput::Persisted { seller });
                     }
                 }
                 else => return,
@@ -260,28 +236,33 @@ impl Driver {
 
     fn on(&mut self, told: Told) {
         match told {
-            Told::Opened { line, peer, prefix, wanted, say } => {
-                let payee = peer.wallet_address();
-                let stats = &self.bank.stats;
-                let fresh = || Seller::new(prefix, Arc::clone(stats));
-                let seller = self.sellers.entry(payee).or_insert_with(fresh);
-                seller.open_line(line, wanted, say);
-                seller.say(line, &PaymentMessage::Ask(wanted.demand));
-                if self.payer.is_none() {
-                    self.look_up(0);
-                }
+            Told::Opened { line, wire, prefix, wanted } => {
+                let seller = wire.peer.wallet_address();
+                self.wires.insert(line, wire);
+                self.debts.entry(seller).or_default().expect(wanted.column_bytes);
+                let wanted = pop_incentive::purse::Wanted {
+                    demand: wanted.demand,
+                    shard_bytes: wanted.shard_bytes,
+                };
+                self.pay(PurseInput::LineUp { line, seller, prefix, wanted });
             }
             Told::Heard { line, peer, body } => self.heard(line, peer, &body),
             Told::Traffic(traffic) => traffic.into_iter().for_each(|one| self.traffic(one)),
-            Told::Closed { line, peer } => self.closed(line, peer),
+            Told::Closed { line, peer } => {
+                self.pay(PurseInput::LineDown { line });
+                self.wires.remove(&line);
+                let seller = peer.wallet_address();
+                if !self.machine.is_linked(seller) {
+                    self.debts.remove(&seller);
+                }
+            }
             Told::Rest(peers) => self.rest(&peers),
             Told::Rested(resting) => self.rested(resting),
             Told::Till(till) => self.on_till(till),
             Told::Customer { customer, debt } => self.on_customer(customer, debt),
             Told::Settle(reply) => self.settling.push(reply),
             Told::Promises(reply) => {
-                let promises = self.payer.as_ref().map(|payer| payer.promises().collect());
-                let _gone = reply.send(promises.unwrap_or_default());
+                let _gone = reply.send(self.machine.promises().collect());
             }
             Told::Borrowed(reply) => {
                 let _gone = reply.send(self.borrowed.clone());
@@ -291,210 +272,116 @@ impl Driver {
     }
 
     fn looked_up(&mut self, answer: Result<Option<VaultInfo>, LedgerClientError>) {
-        self.looking = false;
         match answer {
             Ok(Some(info)) => {
                 self.has_vault = Some(true);
                 self.bank.writer.store(Write::Vault(info), None);
-                self.on_vault(info);
+                self.pay(PurseInput::Vault(info));
+                self.tell_debts();
             }
             Ok(None) => {
                 if self.has_vault.replace(false).is_none() {
                     self.say_that_there_is_no_vault();
                 }
                 self.borrow_where_it_stands_still();
-                self.look_up_if_needed();
+                self.pay(PurseInput::NoVault);
             }
             Err(error) => {
                 tracing::warn!(%error, "the vault can't be looked up");
-                self.look_up_if_needed();
+                self.pay(PurseInput::LedgerAway);
             }
         }
     }
 
-    fn heard(&mut self, line: Line, peer: PeerId, body: &[u8]) {
-        let payee = peer.wallet_address();
+    fn heard(&mut self, line: LineId, peer: PeerId, body: &[u8]) {
         match PaymentMessage::decode(body) {
-            Ok(PaymentMessage::Quote(quote)) => self.quoted(line, peer, &quote),
-            Ok(PaymentMessage::Served { vault, bytes }) if vault == self.vault => {
-                self.pay(PayerInput::Served { payee, bytes });
+            Ok(PaymentMessage::Credit { loan, bytes }) => {
+                self.lent(peer.wallet_address(), loan, bytes);
             }
-            Ok(PaymentMessage::Netting { vault, bytes }) if vault == self.vault => {
-                self.netting(payee, bytes);
-            }
-            Ok(PaymentMessage::Objection(objection)) => self.objected(line, peer, objection),
-            Ok(PaymentMessage::Credit { loan, bytes }) => self.lent(payee, loan, bytes),
-            Ok(other) => tracing::debug!(%peer, ?other, "not for a payer"),
+            Ok(message) => self.pay(PurseInput::Heard { line, message }),
             Err(error) => tracing::debug!(%peer, %error, "not a payment message"),
         }
     }
 
-    fn quoted(&mut self, line: Line, peer: PeerId, signed: &SignedQuote) {
-        let payee = peer.wallet_address();
-        let Some(seller) = self.sellers.get_mut(&payee) else { return };
-        let Some(demand) = seller.demand(line) else { return };
-        if signed.quote.payee != payee {
-            tracing::info!(%payee, "a quote in somebody else's name");
-            return;
-        }
-        match signed.accept(&self.bank.domain, clock::unix_now(), &demand) {
-            Ok(tariff) => {
-                seller.offer = Some((line, signed.quote.serial, tariff));
-                seller.tell_price(line, peer, tariff);
-                self.take_offer(payee);
-                self.borrow(payee, false);
-            }
-            Err(error) => tracing::info!(%payee, %error, "quote not taken"),
+    fn traffic(&mut self, Traffic { peer, asked, received }: Traffic) {
+        let seller = peer.wallet_address();
+        let Some(debt) = self.debts.get_mut(&seller) else { return };
+        let on_credit = debt.count(asked, received);
+        let received = received - on_credit;
+        let traffic = pop_incentive::purse::Traffic { asked, received, on_credit };
+        self.pay(PurseInput::Traffic { seller, traffic });
+        match self.machine.is_open(seller) {
+            true => self.tell_debt(seller),
+            false => self.borrow(seller, false),
         }
     }
 
-    /// Open the account by the quote that was accepted, and catch up with what went on before.
-    fn take_offer(&mut self, payee: WalletAddress) {
-        if self.payer.is_none() {
-            return;
-        }
-        let Some(seller) = self.sellers.get_mut(&payee) else { return };
-        let Some((_, _, tariff)) = seller.offer else { return };
-        let prefix = seller.prefix;
-        seller.is_open = true;
-        let (asked, received) = seller.take_traffic();
-        self.pay(PayerInput::Open { payee, tariff, prefix });
-        self.net(payee);
-        self.pay(PayerInput::Want { payee, bytes: asked });
-        self.pay(PayerInput::Verified { payee, bytes: received });
-    }
-
-    fn objected(&mut self, line: Line, peer: PeerId, objection: Objection) {
-        tracing::info!(%peer, %objection, "a holder objects");
-        let payee = peer.wallet_address();
-        if let Some(seller) = self.sellers.get_mut(&payee) {
-            seller.debt.objected(objection);
-        }
-        match objection {
-            Objection::Vault | Objection::Ledger | Objection::Closing => {
-                self.look_up(LOOK_AGAIN_MS);
-            }
-            Objection::Terms => {
-                // A quote ran out, say: ask for another.
-                let Some(seller) = self.sellers.get_mut(&payee) else { return };
-                if let Some(demand) = seller.demand(line)
-                    && seller.may_ask_again()
-                {
-                    seller.say(line, &PaymentMessage::Ask(demand));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn traffic(&mut self, traffic: Traffic) {
-        let Traffic { peer, asked, received } = traffic;
-        let payee = peer.wallet_address();
-        let Some(seller) = self.sellers.get_mut(&payee) else { return };
-        seller.asked = seller.asked.saturating_add(asked);
-        let (asked, received) = seller.debt.count(asked, received);
-        if !seller.is_open {
-            seller.add_traffic(asked, received);
-            return self.borrow(payee, false);
-        }
-        if asked > 0 {
-            self.pay(PayerInput::Want { payee, bytes: asked });
-        }
-        if received > 0 {
-            self.pay(PayerInput::Verified { payee, bytes: received });
-        }
-        self.tell_debt(payee);
-    }
-
-    fn closed(&mut self, line: Line, peer: PeerId) {
-        let payee = peer.wallet_address();
-        let Some(seller) = self.sellers.get_mut(&payee) else { return };
-        if seller.close_line(line) {
-            return;
-        }
-        let was_open = seller.is_open;
-        self.sellers.remove(&payee);
-        if was_open {
-            self.pay(PayerInput::Close { payee });
-        }
-    }
-
-    fn on_vault(&mut self, info: VaultInfo) {
-        if self.payer.is_some() {
-            return self.pay(PayerInput::Vault(info));
-        }
-        let (domain, exposure) = (self.bank.domain, self.bank.exposure());
-        let records = core::mem::take(&mut self.records);
-        let owner = (*self.bank.keypair).clone();
-        match Payer::new(domain, owner, info, exposure, records.iter().copied()) {
-            Ok(payer) => self.payer = Some(payer),
-            Err(error) => {
-                tracing::error!(%error, "what was promised before doesn't fit the vault");
-                self.records = records;
-                return;
-            }
-        }
-        self.net_with_all();
-        let waiting: Vec<_> = self.sellers.keys().copied().collect();
-        waiting.into_iter().for_each(|payee| self.take_offer(payee));
-    }
-
-    /// Ask again as long as somebody waits to be paid; whoever comes later asks anew.
-    fn look_up_if_needed(&mut self) {
-        if !self.sellers.is_empty() {
-            self.look_up(LOOK_AGAIN_MS);
-        }
-    }
-
-    /// Ask the ledger for the vault after a while, unless that is under way.
-    fn look_up(&mut self, after_ms: u64) {
-        if core::mem::replace(&mut self.looking, true) {
-            return;
-        }
-        let (ledger, told, vault) = (self.bank.ledger.clone(), self.told.clone(), self.vault);
+    /// Ask the ledger for the vault after a while.
+    fn look_up(&self, vault: VaultId, after_ms: u64) {
+        let (ledger, told) = (self.bank.ledger.clone(), self.told.clone());
         self.bank.spawn(async move {
             tokio::time::sleep(std::time::Duration::from_millis(after_ms)).await;
             let _stopped = told.send(Told::Vault(ledger.vault(vault).await));
         });
     }
 
-    fn pay(&mut self, input: PayerInput) {
-        let Some(payer) = self.payer.as_mut() else { return };
-        if let Err(error) = payer.handle(input) {
-            tracing::error!(%error, ?input, "the payer refused an input");
+    fn pay(&mut self, input: PurseInput) {
+        if let Err(error) = self.machine.handle(clock::unix_now(), input) {
+            tracing::error!(%error, ?input, "the purse refused an input");
         }
-        while let Some(output) = self.payer.as_mut().and_then(Payer::poll) {
+        while let Some(output) = self.machine.poll() {
             self.carry_out(output);
         }
     }
 
-    fn carry_out(&mut self, output: PayerOutput) {
+    fn carry_out(&mut self, output: PurseOutput) {
         match output {
-            PayerOutput::Persist(record) => {
+            PurseOutput::Say { line, message } => self.say(line, &message),
+            PurseOutput::LookUp { vault, after_ms } => self.look_up(vault, after_ms),
+            PurseOutput::Persist(record) => {
                 self.storing += 1;
                 self.bank.writer.store(Write::Payer(record), Some(&self.stored));
                 self.tell_debt(record.payee);
             }
-            PayerOutput::Terms { payee, meter, position } => {
-                let Some(seller) = self.sellers.get(&payee) else { return };
-                let Some((line, serial, _)) = seller.offer else { return };
-                let terms = Terms { vault: self.vault, serial, meter, position };
-                seller.say(line, &PaymentMessage::Terms(terms));
+            PurseOutput::Accepted { seller, offer } => {
+                if let Some(wire) = self.wires.get(&offer.line) {
+                    // A session that ended is about to say so.
+                    let _ended = wire.say.send(Word::Price(wire.peer, offer.tariff.rank()));
+                }
+                self.tell_debt(seller);
+                self.borrow(seller, false);
             }
-            PayerOutput::Send(voucher) => {
-                let Some(seller) = self.sellers.get(&voucher.voucher.payee) else { return };
-                self.bank.stats.voucher_given();
-                seller.say_anywhere(&PaymentMessage::Voucher(voucher));
+            PurseOutput::QuoteRefused { seller, error: Some(error) } => {
+                tracing::info!(%seller, %error, "quote not taken");
             }
-            PayerOutput::VaultLow { payee, short } => {
-                tracing::warn!(%payee, %short, "the vault is short: `pop-node wallet deposit` more");
-                self.look_up(LOOK_AGAIN_MS);
-                self.borrow(payee, true);
+            PurseOutput::QuoteRefused { seller, error: None } => {
+                tracing::info!(%seller, "a quote in somebody else's name");
             }
-            PayerOutput::Overclaimed { payee, claimed, believed } => {
-                tracing::warn!(%payee, claimed, believed, "a holder claims more than it served");
+            PurseOutput::Objected { seller, objection } => {
+                tracing::info!(%seller, %objection, "a holder objects");
+                if let Some(debt) = self.debts.get_mut(&seller) {
+                    debt.objected(objection);
+                }
+            }
+            PurseOutput::VaultLow { seller, short } => {
+                tracing::warn!(%seller, %short, "the vault is short: `pop-node wallet deposit` more");
+                self.borrow(seller, true);
+            }
+            PurseOutput::Overclaimed { seller, claimed, believed } => {
+                tracing::warn!(%seller, claimed, believed, "a holder claims more than it served");
             }
             other => tracing::warn!(?other, "unknown output"),
         }
+    }
+
+    fn say(&self, line: LineId, message: &PaymentMessage) {
+        let Some(wire) = self.wires.get(&line) else { return };
+        let body = message.encode();
+        self.bank.stats.payment_said_or_heard(body.len());
+        if matches!(message, PaymentMessage::Voucher(_)) {
+            self.bank.stats.voucher_given();
+        }
+        // A session that ended is about to say so.
+        let _ended = wire.say.send(Word::Say(wire.link, body.into()));
     }
 }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use libp2p::Multiaddr;
 use pop_erasure::Content;
 use pop_exchange::LinkId;
+use pop_incentive::ids::LineId;
 use pop_incentive::quote::Demand;
 use pop_wire::PeerId;
 use tokio::sync::mpsc;
 
-use crate::money::{self, Line, Purse, Traffic, Wanted, Word};
+use crate::money::{self, Purse, Traffic, Wanted, Word};
 use crate::node::Inner;
 use crate::stats::Stats;
 
@@ -23,11 +24,10 @@ pub(super) struct Payments {
 struct Payer {
     purse: Purse,
     stats: Arc<Stats>,
-    session: u64,
     /// Of one holder.
     wanted: Wanted,
     say: mpsc::UnboundedSender<Word>,
-    lines: BTreeMap<LinkId, PeerId>,
+    lines: BTreeMap<LinkId, (LineId, PeerId)>,
     traffic: BTreeMap<PeerId, Traffic>,
 }
 
@@ -39,7 +39,6 @@ impl Payments {
         let purse = money.and_then(|money| Some((money.purse.clone()?, money.price_max?)));
         let payer = purse.map(|(purse, rate_max)| Payer {
             stats: Arc::clone(&inner.stats),
-            session: purse.new_session(),
             purse,
             wanted: Wanted {
                 demand: Demand {
@@ -65,16 +64,17 @@ impl Payments {
     /// A link to a holder is up.
     pub(super) fn link_up(&mut self, link: LinkId, peer: PeerId, addresses: &[Multiaddr]) {
         let Some(payer) = &mut self.payer else { return };
-        payer.lines.insert(link, peer);
+        let line = payer.purse.new_line();
+        payer.lines.insert(link, (line, peer));
         let place = (peer, money::prefix_of(addresses.first()));
-        payer.purse.opened(payer.line(link), place, payer.wanted, payer.say.clone());
+        payer.purse.opened((line, link), place, payer.wanted, payer.say.clone());
     }
 
     /// A link is gone.
     pub(super) fn link_down(&mut self, link: LinkId) {
         let Some(payer) = &mut self.payer else { return };
-        if let Some(peer) = payer.lines.remove(&link) {
-            payer.purse.closed(payer.line(link), peer);
+        if let Some((line, peer)) = payer.lines.remove(&link) {
+            payer.purse.closed(line, peer);
         }
     }
 
@@ -82,7 +82,9 @@ impl Payments {
     pub(super) fn heard(&self, link: LinkId, peer: PeerId, body: Bytes) {
         let Some(payer) = &self.payer else { return };
         payer.stats.payment_said_or_heard(body.len());
-        payer.purse.heard(payer.line(link), peer, body);
+        if let Some((line, _)) = payer.lines.get(&link) {
+            payer.purse.heard(*line, peer, body);
+        }
     }
 
     /// So much more was asked of a holder, or came from it.
@@ -98,7 +100,7 @@ impl Payments {
     pub(super) fn rest(&mut self) {
         self.report();
         if let Some(payer) = &self.payer {
-            payer.purse.rest(payer.lines.values().copied().collect());
+            payer.purse.rest(payer.lines.values().map(|(_, peer)| *peer).collect());
         }
     }
 
@@ -112,18 +114,12 @@ impl Payments {
     }
 }
 
-impl Payer {
-    fn line(&self, link: LinkId) -> Line {
-        Line { session: self.session, link }
-    }
-}
-
 impl Drop for Payments {
     fn drop(&mut self) {
         self.report();
         let Some(payer) = &mut self.payer else { return };
-        for (link, peer) in core::mem::take(&mut payer.lines) {
-            payer.purse.closed(payer.line(link), peer);
+        for (line, peer) in core::mem::take(&mut payer.lines).into_values() {
+            payer.purse.closed(line, peer);
         }
     }
 }

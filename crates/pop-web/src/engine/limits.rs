@@ -160,15 +160,6 @@ pub const LEDGER_BUSY_MS: u64 = 2_000;
 /// Bytes of an answer of the ledger: the questions that are asked here have short ones.
 pub const LEDGER_ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// Sources that are paid at once.
-pub const SELLERS_MAX: usize = 1_024;
-
-/// Times that one source is asked for another quote.
-pub const QUESTIONS_PER_SELLER_MAX: u32 = 16;
-
-/// Time between two looks at a vault that doesn't cover the next step, in milliseconds.
-pub const VAULT_LOOK_MS: u64 = 2_000;
-
 /// Quotes that are remembered; the oldest go first.
 pub const QUOTES_MAX: usize = 256;
 

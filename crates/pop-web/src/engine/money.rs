@@ -13,7 +13,7 @@ use bytes::Bytes;
 use pop_incentive::exposure::{ExposureLimits, IpPrefix};
 use pop_incentive::ids::VaultId;
 use pop_incentive::ledger::protocol::LedgerReply;
-use pop_incentive::quote::Demand;
+use pop_incentive::purse::Wanted;
 use pop_incentive::record::PayerRecord;
 use pop_incentive::typed_data::LedgerDomain;
 use pop_wire::{Amount, Instant, Manifest, PeerId, WalletAddress};
@@ -36,9 +36,9 @@ const PAYEE_KEY: &[u8] = b"payee ";
 #[derive(Debug)]
 pub(super) enum News {
     /// A source said hello; it may be paid for this.
-    SourceUp { link: LinkId, peer: PeerId, prefix: IpPrefix, demand: Demand },
+    SourceUp { link: LinkId, peer: PeerId, prefix: IpPrefix, wanted: Wanted },
     /// A source says something about payment.
-    SourceSays { link: LinkId, peer: PeerId, body: Bytes },
+    SourceSays { link: LinkId, body: Bytes },
     /// So much more was asked of a source, and came from it.
     Traffic { peer: PeerId, asked: u64, received: u64 },
     /// A viewer that is served is linked.
@@ -85,19 +85,24 @@ impl Money {
     pub(super) fn new(hub: &Hub) -> Self {
         let counter = Counter::new(hub);
         let domain = hub.config.ledger.map(|it| LedgerDomain::new(it.chain_id, it.contract));
+        let records = hub.config.records.iter().filter(|(key, _)| key.starts_with(PAYER_KEY));
+        let records: Result<Vec<_>, _> =
+            records.map(|(_, value)| PayerRecord::decode(value)).collect();
+        let is_broken = records.is_err();
+        let purse = records.ok().and_then(|records| Purse::new(hub, exposure(hub), records));
         let mut money = Self {
             domain: None,
-            purse: counter.is_there().then(|| Purse::new(hub)).flatten(),
-            till: counter.is_there().then(|| Till::new(hub)).flatten(),
+            purse: purse.filter(|_| counter.is_there()),
+            till: (counter.is_there() && !is_broken).then(|| Till::new(hub)).flatten(),
             counter,
             wallet: Wallet::default(),
             persisting: BTreeMap::new(),
             words: VecDeque::new(),
-            is_broken: false,
+            is_broken,
         };
         match domain {
             Some(domain) => money.set_domain(hub, domain),
-            None => money.counter.ask(Ask::Info),
+            None => _ = money.counter.ask(Ask::Info),
         }
         money
     }
@@ -124,12 +129,7 @@ impl Money {
         let limits = exposure(hub);
         let records = hub.config.records.iter();
         if let Some(purse) = &mut self.purse {
-            let of_payer = records.clone().filter(|(key, _)| key.starts_with(PAYER_KEY));
-            let decoded = of_payer.map(|(_, value)| PayerRecord::decode(value));
-            match decoded.collect::<Result<Vec<_>, _>>() {
-                Ok(records) => purse.open(domain, limits, records),
-                Err(_) => self.is_broken = true,
-            }
+            purse.open(hub, domain);
         }
         if let Some(till) = &mut self.till {
             let of_payee = records.filter(|(key, _)| key.starts_with(PAYEE_KEY));
@@ -143,20 +143,21 @@ impl Money {
 
     pub(super) fn learn(&mut self, hub: &mut Hub, news: News) {
         let (purse, till) = (self.purse.as_mut(), self.till.as_mut());
+        let now = (hub.now, hub.wall);
         match news {
-            News::SourceUp { link, peer, prefix, demand } => {
+            News::SourceUp { link, peer, prefix, wanted } => {
                 if let Some(purse) = purse {
-                    purse.opened((link, peer), prefix, demand, hub.now);
+                    purse.opened((link, peer), prefix, wanted, now);
                 }
             }
-            News::SourceSays { link, peer, body } => {
+            News::SourceSays { link, body } => {
                 if let Some(purse) = purse {
-                    purse.heard((link, peer), &body, (hub.now, hub.wall));
+                    purse.heard(link, &body, now);
                 }
             }
             News::Traffic { peer, asked, received } => {
                 if let Some(purse) = purse {
-                    purse.traffic(peer, asked, received);
+                    purse.traffic(peer, (asked, received), now);
                 }
             }
             News::ViewerUp { link, peer } => {
@@ -176,7 +177,7 @@ impl Money {
             }
             News::LinkDown { link } => {
                 if let Some(purse) = purse {
-                    purse.closed(link);
+                    purse.closed(link, now);
                 }
                 if let Some(till) = till {
                     till.link_down(link);
@@ -215,7 +216,7 @@ impl Money {
         match persisting {
             Persisting::Payer(payee) => {
                 if let Some(purse) = &mut self.purse {
-                    purse.persisted(payee);
+                    purse.persisted(payee, (hub.now, hub.wall));
                 }
             }
             Persisting::Payee(vault) => {
@@ -247,7 +248,7 @@ impl Money {
             }
             (Ask::OwnVault, LedgerReply::Vault(info)) => {
                 if let Some(purse) = &mut self.purse {
-                    purse.looked_up(info, hub.now, hub.keypair.clone());
+                    purse.looked_up(Some(info), (hub.now, hub.wall));
                 }
                 self.wallet.vault(hub, info);
             }
@@ -262,6 +263,9 @@ impl Money {
                 }
             }
             (ask, reply) => {
+                if let (Ask::OwnVault, Some(purse)) = (&ask, &mut self.purse) {
+                    purse.looked_up(None, (hub.now, hub.wall));
+                }
                 let domain = self.domain;
                 self.wallet.answered(hub, &mut self.counter, (ask, reply), domain);
                 for (vault, epoch) in self.wallet.take_paid() {
@@ -283,11 +287,8 @@ impl Money {
             hub.event(Event::Problem { error: EngineError::Records });
         }
         if let Some(purse) = &mut self.purse {
-            if self.domain.is_some() {
-                purse.take_early(hub.wall);
-            }
-            if purse.is_look_due(hub.now) {
-                self.counter.ask(Ask::OwnVault);
+            if purse.is_look_due(hub.now) && !self.counter.ask(Ask::OwnVault) {
+                purse.looked_up(None, (hub.now, hub.wall));
             }
             while let Some(act) = purse.poll() {
                 match act {
@@ -306,7 +307,7 @@ impl Money {
                 match act {
                     till::Act::Word(word) => self.words.push_back(word),
                     till::Act::Event(event) => hub.event(event),
-                    till::Act::LookUp(vault) => self.counter.ask(Ask::PayerVault(vault)),
+                    till::Act::LookUp(vault) => _ = self.counter.ask(Ask::PayerVault(vault)),
                     till::Act::Redeem => {
                         let vouchers = till.unredeemed();
                         self.wallet.redeem(&mut self.counter, vouchers);

@@ -5,6 +5,7 @@ use pop_incentive::ledger::{LoanNote, OfferedNote};
 use pop_incentive::lending::LenderPolicy;
 use pop_incentive::limits::STEP_BYTES_FIRST;
 use pop_incentive::message::{CreditRequest, Objection, PaymentMessage};
+use pop_incentive::purse::Offer;
 use pop_wire::WalletAddress;
 
 use super::Driver;
@@ -28,8 +29,6 @@ const REFUSED_FOR_LOOKS: u32 = 5;
 pub(super) struct Debt {
     /// Bytes that were lent and have not come yet.
     left: u64,
-    /// Bytes that came on credit, and of which it is not yet said that they were asked for.
-    unpaid: u64,
     /// Bytes asked of it and come from it, paid or not.
     asked: u64,
     received: u64,
@@ -48,22 +47,19 @@ impl Debt {
         self.expected = self.expected.saturating_add(bytes);
     }
 
-    /// Count what went on; returns the part of it that is to be paid for. What comes is on credit
-    /// first, on both sides.
-    pub(super) fn count(&mut self, asked: u64, received: u64) -> (u64, u64) {
+    /// Count what went on; returns how much of it came on credit. What comes is on credit first, on
+    /// both sides.
+    pub(super) fn count(&mut self, asked: u64, received: u64) -> u64 {
         self.asked = self.asked.saturating_add(asked);
         self.received = self.received.saturating_add(received);
         let on_credit = received.min(self.left);
         self.left -= on_credit;
-        self.unpaid += on_credit;
-        (asked - self.forgive(asked), received - on_credit)
+        on_credit
     }
 
-    /// How many of so many bytes that were asked for came on credit. Each counts once.
-    pub(super) fn forgive(&mut self, asked: u64) -> u64 {
-        let forgiven = asked.min(self.unpaid);
-        self.unpaid -= forgiven;
-        forgiven
+    /// Bytes asked of it in all.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked
     }
 
     /// It said no to something.
@@ -106,21 +102,21 @@ impl Driver {
 
     /// Ask those who have served what they serve for nothing.
     pub(super) fn borrow_where_it_stands_still(&mut self) {
-        let sellers: Vec<_> = self.sellers.keys().copied().collect();
+        let sellers: Vec<_> = self.debts.keys().copied().collect();
         sellers.into_iter().for_each(|payee| self.borrow(payee, true));
     }
 
     /// Ask a holder for credit if there is nothing to pay it with and something is wanted of it.
     pub(super) fn borrow(&mut self, payee: WalletAddress, stands_still: bool) {
         let Some(interest_bps) = self.bank.settings.borrow_bps else { return };
-        let is_poor = self.payer.is_none() && self.has_vault == Some(false);
-        let Some(seller) = self.sellers.get_mut(&payee) else { return };
-        let Some((line, serial, tariff)) = seller.offer else { return };
-        let vault_is_short = seller.is_open && stands_still;
+        let is_poor = !self.machine.has_vault() && self.has_vault == Some(false);
+        let Some(Offer { line, serial, tariff }) = self.machine.offer(payee) else { return };
+        let Some(debt) = self.debts.get_mut(&payee) else { return };
+        let vault_is_short = self.machine.is_open(payee) && stands_still;
         if !(is_poor || vault_is_short) {
             return;
         }
-        let Some(bytes) = seller.debt.need(stands_still) else { return };
+        let Some(bytes) = debt.need(stands_still) else { return };
         let (Some(principal), Ok(random)) = (tariff.price(bytes), clock::random_bytes()) else {
             return;
         };
@@ -135,18 +131,18 @@ impl Driver {
             due: clock::unix_now().after_s(LenderPolicy::default().term_s),
             number,
         };
-        seller.debt.pending = Some(note);
+        debt.pending = Some(note);
         let borrower = note.sign(&self.bank.domain, &self.bank.keypair);
         let note = OfferedNote { note, borrower };
-        seller.say(line, &PaymentMessage::CreditRequest(CreditRequest { serial, note }));
+        self.say(line, &PaymentMessage::CreditRequest(CreditRequest { serial, note }));
     }
 
     /// A holder lends, or says how much of an earlier loan is left.
     pub(super) fn lent(&mut self, payee: WalletAddress, loan: LoanId, bytes: u64) {
-        let Some(seller) = self.sellers.get_mut(&payee) else { return };
-        seller.debt.left = bytes;
-        let Some(note) = seller.debt.pending.take_if(|note| note.id() == loan) else { return };
-        seller.debt.last = note.bytes;
+        let Some(debt) = self.debts.get_mut(&payee) else { return };
+        debt.left = bytes;
+        let Some(note) = debt.pending.take_if(|note| note.id() == loan) else { return };
+        debt.last = note.bytes;
         if let Some(owed) = note.owed() {
             let interest_bps = note.interest_bps;
             tracing::info!(%payee, bytes = note.bytes, %owed, interest_bps, "fetching on credit");
@@ -159,23 +155,6 @@ impl Driver {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_comes_on_credit_is_paid_by_nothing_else_and_nothing_else_is_forgiven() {
-        let mut debt = Debt { left: 1_000, ..Debt::default() };
-        let (mut asked, mut received) = (0, 0);
-        // What is asked for is ahead of what comes, by another stretch each time.
-        for step in 0..200_u64 {
-            let (more, came) = (step * 7 % 90, debt.asked - debt.received);
-            let (to_pay, paid) = debt.count(more, came * (step % 3) / 2);
-            (asked, received) = (asked + to_pay, received + paid);
-            assert!(received <= asked);
-            assert_eq!(received + 1_000 - debt.left, debt.received);
-        }
-        assert_eq!(debt.left, 0);
-        assert_eq!(asked + 1_000 - debt.unpaid, debt.asked);
-        assert_eq!(debt.unpaid, 0);
-    }
 
     #[test]
     fn a_loan_is_for_what_is_wanted_and_grows_with_what_the_holder_lent_before() {

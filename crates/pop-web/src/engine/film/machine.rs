@@ -57,9 +57,9 @@ impl Film {
         match event {
             fetcher::Event::Greeted { link, peer, .. } => {
                 self.sources.greeted(hub, peer, link);
-                if let Some(demand) = self.demand().filter(|_| hub.pays) {
+                if let Some(wanted) = self.wanted().filter(|_| hub.pays) {
                     let prefix = self.sources.prefix(&peer);
-                    hub.news.push(News::SourceUp { link, peer, prefix, demand });
+                    hub.news.push(News::SourceUp { link, peer, prefix, wanted });
                 }
             }
             fetcher::Event::Available { link, segments, .. } => {
@@ -69,8 +69,8 @@ impl Film {
                     _ => playing.announced.insert(link),
                 };
             }
-            fetcher::Event::Payment { link, peer, body } => {
-                hub.news.push(News::SourceSays { link, peer, body });
+            fetcher::Event::Payment { link, body, .. } => {
+                hub.news.push(News::SourceSays { link, body });
             }
             fetcher::Event::PeerFault { peer, fault, .. } => {
                 let kind = self.sources.kind_of(&peer);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use pop_exchange::fetcher;
+use pop_incentive::purse::Wanted;
 use pop_incentive::quote::Demand;
 use pop_incentive::rate::Rate;
 use pop_wire::{Amount, ColumnSet, Message, PeerId};
@@ -81,9 +82,11 @@ impl Film {
     }
 
     /// What is to be paid for; the most is the purse's to say.
-    pub(super) fn demand(&self) -> Option<Demand> {
+    pub(super) fn wanted(&self) -> Option<Wanted> {
         let manifest = self.playing.as_ref()?.content.manifest();
         let rate_max = Rate::new(Amount::from_base_units(1))?;
-        Some(Demand { content: self.content, rate_max, peak_min_kbps: money::kbps(manifest) })
+        let peak_min_kbps = money::kbps(manifest);
+        let demand = Demand { content: self.content, rate_max, peak_min_kbps };
+        Some(Wanted { demand, shard_bytes: manifest.shard_bytes.into() })
     }
 }

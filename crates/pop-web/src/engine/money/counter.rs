@@ -61,12 +61,14 @@ impl Counter {
         self.reach.address().is_some()
     }
 
-    /// Ask, unless that is being asked already.
-    pub(super) fn ask(&mut self, ask: Ask) {
-        let is_new = !self.waiting.contains(&ask);
-        if self.is_there() && is_new && self.waiting.len() < LEDGER_ASKS_MAX {
+    /// Ask, unless that is being asked already. `false` if it is not asked: too much is.
+    pub(super) fn ask(&mut self, ask: Ask) -> bool {
+        let is_waiting = self.waiting.contains(&ask);
+        let is_room = self.is_there() && self.waiting.len() < LEDGER_ASKS_MAX;
+        if is_room && !is_waiting {
             self.waiting.push_back(ask);
         }
+        is_room || is_waiting
     }
 
     pub(super) fn proven(&mut self, link: LinkId) {

@@ -25,6 +25,7 @@ pub mod refusal;
 pub mod rewards;
 pub mod scarcity;
 pub mod storage_cost;
+pub mod till;
 pub mod typed_data;
 pub mod voucher;
 #[cfg(feature = "wallet")]

@@ -39,6 +39,12 @@ pub const LINES_PER_PEER_MAX: usize = 256;
 /// Times that one seller is asked for another quote while there are links to it.
 pub const QUESTIONS_PER_SELLER_MAX: u32 = 16;
 
+/// Quotes that a till remembers; the oldest go first, and terms that name one are refused.
+pub const QUOTES_MAX: usize = 1024;
+
+/// Seconds that a till's quotes are valid.
+pub const QUOTE_LIFE_S: u64 = 3_600;
+
 /// Milliseconds between two looks at a vault that isn't there, or doesn't cover the next step.
 pub const VAULT_LOOK_MS: u64 = 2_000;
 

@@ -266,6 +266,16 @@ impl Payee {
         self.accounts.get(&vault).and_then(|account| account.stored)
     }
 
+    /// What the ledger said last of a vault. `None` without an account.
+    pub fn vault_info(&self, vault: VaultId) -> Option<VaultInfo> {
+        self.accounts.get(&vault).map(|account| account.info)
+    }
+
+    /// What the ledger said last of every vault that has an account.
+    pub fn vaults(&self) -> impl Iterator<Item = VaultInfo> + '_ {
+        self.accounts.values().map(|account| account.info)
+    }
+
     /// Base units that the ledger has paid of this vault's vouchers in this epoch, as far as
     /// [`PayeeInput::Redeemed`] said.
     pub fn redeemed(&self, vault: VaultId) -> Amount {
@@ -323,12 +333,14 @@ impl Payee {
             return Ok(());
         }
         account.open = true;
-        account.served = account.served.max(position.min(account.served_max()));
         let (owner, settled) = (account.info.owner, account.settled());
         let float = self.exposure.grant(owner, prefix, settled);
-        let served_before = self.visitors.settle(owner);
+        let visits = self.visitors.settle(owner);
         let account = self.account(vault)?;
-        account.served = account.served.saturating_add(served_before);
+        // The position has in it what came of earlier visits, and nothing of this one.
+        let position = position.min(account.served_max());
+        let counted = account.served.saturating_add(visits.earlier).max(position);
+        account.served = counted.saturating_add(visits.this);
         account.float = float;
         self.allow(vault)
     }

@@ -105,7 +105,8 @@ pub enum PayerOutput {
         payee: WalletAddress,
         /// The tariff, and from where on it counts.
         meter: Meter,
-        /// Bytes that came, in all, as far as this side knows.
+        /// Bytes that came, in all, as far as this side knows; without those of a visit
+        /// (`spec/incentive.md` §5.6) that the payee hasn't counted yet.
         position: u64,
     },
     /// Send this to the payee that it names.

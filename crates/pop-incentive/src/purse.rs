@@ -240,6 +240,9 @@ impl Purse {
         match message {
             PaymentMessage::Quote(quote) => self.quoted(now, (payee, line), &quote),
             PaymentMessage::Served { vault, bytes } if Some(vault) == own && is_open => {
+                if let Some(seller) = self.seller_mut(payee) {
+                    seller.is_counted = true;
+                }
                 self.pay(PayerInput::Served { payee, bytes })
             }
             PaymentMessage::Netting { vault, bytes } if Some(vault) == own && is_open => {

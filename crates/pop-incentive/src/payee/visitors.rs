@@ -16,6 +16,15 @@ struct Visitor {
     left: bool,
 }
 
+/// Bytes that one was served as a visitor.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Visits {
+    /// Before it left without terms: it is served nothing more as a visitor then.
+    pub(super) earlier: u64,
+    /// Since it came.
+    pub(super) this: u64,
+}
+
 impl Visitors {
     /// Whether there is a place, and nothing is owed from an earlier visit.
     pub(super) fn may_come(&self, payer: WalletAddress) -> bool {
@@ -53,8 +62,12 @@ impl Visitors {
     }
 
     /// Its account is open: what it was served before that.
-    pub(super) fn settle(&mut self, payer: WalletAddress) -> u64 {
-        self.0.remove(&payer).map_or(0, |visitor| visitor.served)
+    pub(super) fn settle(&mut self, payer: WalletAddress) -> Visits {
+        match self.0.remove(&payer) {
+            Some(Visitor { served, left: true, .. }) => Visits { earlier: served, this: 0 },
+            Some(Visitor { served, .. }) => Visits { earlier: 0, this: served },
+            None => Visits::default(),
+        }
     }
 
     pub(super) fn forgive(&mut self) {

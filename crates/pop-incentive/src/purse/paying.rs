@@ -58,13 +58,12 @@ impl Purse {
         let output = match output {
             PayerOutput::Persist(record) => PurseOutput::Persist(record),
             PayerOutput::Terms { payee, meter, position } => {
-                let Some(seller) = self.seller(payee) else { return };
-                let (Some(offer), Some((_, vault))) = (seller.offer, self.ledger) else { return };
-                let line = match seller.demand(offer.line) {
-                    Some(_) => Some(offer.line),
-                    None => seller.newest_line(),
-                };
-                let Some(line) = line else { return };
+                let ledger = self.ledger;
+                let Some(seller) = self.seller_mut(payee) else { return };
+                let (Some(offer), Some((_, vault))) = (seller.offer, ledger) else { return };
+                let line = seller.demand(offer.line).map(|_| offer.line);
+                let Some(line) = line.or_else(|| seller.newest_line()) else { return };
+                let position = seller.position(position);
                 let terms = Terms { vault, serial: offer.serial, meter, position };
                 return self.say(line, PaymentMessage::Terms(terms));
             }

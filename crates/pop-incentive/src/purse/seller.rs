@@ -24,7 +24,11 @@ pub(super) struct Seller {
     pub(super) said: Option<(LineId, SignedVoucher)>,
     /// The payer has an account for it.
     pub(super) is_open: bool,
-    /// What went on before that.
+    /// It said what it served, with the visit in it.
+    pub(super) is_counted: bool,
+    /// The position before the visit.
+    began_at: Option<u64>,
+    /// What went on before the account was open.
     before: Traffic,
     /// Bytes that came on credit, and of which it is not yet said that they were asked for.
     on_credit: u64,
@@ -43,6 +47,8 @@ impl Seller {
             early: None,
             said: None,
             is_open: false,
+            is_counted: false,
+            began_at: None,
             before: Traffic::default(),
             on_credit: 0,
             questions: 0,
@@ -75,6 +81,15 @@ impl Seller {
         before.asked = before.asked.saturating_add(traffic.asked);
         before.received = before.received.saturating_add(traffic.received);
         self.on_credit = self.on_credit.saturating_add(traffic.on_credit);
+    }
+
+    /// The position to be said with terms: what comes as a visit isn't in it until the seller has
+    /// counted that, else it would count twice.
+    pub(super) fn position(&mut self, position: u64) -> u64 {
+        match self.is_counted {
+            true => position,
+            false => *self.began_at.get_or_insert(position),
+        }
     }
 
     /// What was put off: bytes asked and received that are to be paid for.

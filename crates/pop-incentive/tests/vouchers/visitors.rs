@@ -70,3 +70,26 @@ fn a_payer_with_an_account_pays_from_the_first_byte_on() {
     payee.handle(PayeeInput::Vault(info)).unwrap();
     assert_eq!(visit(&mut payee, 1), 0);
 }
+
+#[test]
+fn a_position_has_earlier_visits_in_it_and_not_this_one() {
+    for (position, left, served) in [
+        (0, false, 40_000),
+        (30_000, false, 70_000),
+        (30_000, true, 40_000),
+        (50_000, true, 50_000),
+    ] {
+        let mut payee = payee();
+        let info = vault(1, pop(1000));
+        let payer = info.owner;
+        visit(&mut payee, 1);
+        payee.handle(PayeeInput::VisitorServed { payer, bytes: 40_000 }).unwrap();
+        if left {
+            payee.handle(PayeeInput::VisitorLeft { payer }).unwrap();
+        }
+        payee.handle(PayeeInput::Vault(info)).unwrap();
+        let (vault, meter, prefix) = (info.vault, Meter::new(tariff()), prefix(1));
+        payee.handle(PayeeInput::Open { vault, meter, position, prefix }).unwrap();
+        assert_eq!(payee.served_bytes(vault), served);
+    }
+}

@@ -1,32 +1,32 @@
-//! The payee's half of the node's money: quotes for those who ask, allowances for those who pay,
-//! and their vouchers to the ledger. It lives in the task that serves, so that what was served and
-//! what may be served are never out of step; what takes time comes back as a [`News`].
+//! The payee's half of the node's money: it carries what the till of `pop-incentive` says to those who are
+//! served, the disk and the ledger, and lends. It lives in the task that serves, so that what was
+//! served and what may be served are never out of step; what takes time comes back as a [`News`].
 
 mod credit;
 mod customer;
 mod netting;
-mod quotes;
 mod redeem;
 mod scarcity;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use pop_exchange::LinkId;
 use pop_incentive::balance::Balance;
 use pop_incentive::exposure::IpPrefix;
-use pop_incentive::ids::VaultId;
-use pop_incentive::ledger::names::vault_id;
-use pop_incentive::message::{Objection, PaymentMessage, Terms};
-use pop_incentive::payee::{Payee, PayeeInput, PayeeOutput, PayeePolicy};
+use pop_incentive::ids::{LineId, VaultId};
+use pop_incentive::message::{Objection, PaymentMessage};
+use pop_incentive::payee::PayeePolicy;
 use pop_incentive::quote::Demand;
-use pop_incentive::refusal::Refusal;
+use pop_incentive::rate::Rate;
+use pop_incentive::till::{Till as Machine, TillInput, TillOutput};
 use pop_incentive::voucher::{SignedVoucher, VaultInfo};
 use pop_wire::{Amount, ContentId, PeerId, WalletAddress};
 use tokio::sync::mpsc;
 
 use self::credit::{Answer, Lending, Looked};
-use self::customer::{Customer, Standing};
-use self::quotes::QuoteBook;
+use self::customer::Customer;
+use self::redeem::Paid;
 use self::scarcity::Rarity;
 use super::store::{Earned, Listener, Stored, Write};
 use super::{Bank, Books, Purse};
@@ -34,7 +34,6 @@ use crate::clock;
 use crate::disk::ColumnStore;
 use crate::error::NodeError;
 use crate::ledger::LedgerClientError;
-use pop_exchange::LinkId;
 
 /// What is to be done on a link or with a peer.
 #[derive(Debug)]
@@ -52,8 +51,8 @@ pub(crate) enum News {
     Stored(Stored),
     /// What the ledger says of a vault, and how much it paid us of it in its epoch.
     Vault { vault: VaultId, answer: Result<Option<(VaultInfo, Amount)>, LedgerClientError> },
-    /// Vouchers were redeemed, so much in all for each vault.
-    Redeemed(Vec<(VaultId, Amount)>),
+    /// Vouchers were redeemed.
+    Redeemed(Vec<Paid>),
     /// What the ledger says of somebody who wants credit.
     Borrower(Box<Answer>),
     /// Whether the ledger took the loan of this number.
@@ -69,17 +68,12 @@ pub(crate) enum News {
 /// The payee of a node.
 pub(crate) struct Till {
     bank: Bank,
-    payee: Payee,
-    quotes: QuoteBook,
+    machine: Machine,
     contents: ColumnStore,
     rarity: Rarity,
     customers: BTreeMap<PeerId, Customer>,
-    /// Who pays from a vault, while it is connected.
-    payers: BTreeMap<VaultId, PeerId>,
-    /// Asked about since the last tick.
-    looked_up: BTreeSet<VaultId>,
-    /// What the ledger said last.
-    vaults: BTreeMap<VaultId, VaultInfo>,
+    /// Those of the customers, by wallet.
+    peers: BTreeMap<WalletAddress, PeerId>,
     actions: VecDeque<Action>,
     news: mpsc::UnboundedSender<News>,
     stored: Listener,
@@ -87,47 +81,49 @@ pub(crate) struct Till {
     lending: Lending,
     /// Pays for what we fetch; none if we pay nothing.
     purse: Option<Purse>,
-    /// What we owe whom.
-    debts: BTreeMap<WalletAddress, Balance>,
+    /// Whom we owe something.
+    debts: BTreeSet<WalletAddress>,
     ticks: u64,
 }
 
 impl Till {
     /// A till that remembers what was stored, and the queue of its news.
     pub(crate) fn open(
-        (bank, Books { loaded, purse }): (Bank, Books),
+        (bank, Books { mut loaded, purse }): (Bank, Books),
         contents: ColumnStore,
     ) -> Result<(Self, mpsc::UnboundedReceiver<News>), NodeError> {
         let (news, queue) = mpsc::unbounded_channel();
         let policy =
             PayeePolicy { exposure: bank.exposure(), unredeemed_max: bank.settings.unredeemed_max };
         let known = loaded.payees.iter().filter_map(|record| {
-            let vault = record.signed.voucher.vault;
-            Some((*loaded.vaults.get(&vault)?, *record))
+            Some((loaded.vaults.remove(&record.signed.voucher.vault)?, *record))
         });
-        let payee = Payee::new(bank.domain, bank.address(), policy, known)
+        let mut machine = Machine::new((*bank.keypair).clone(), policy, known.collect());
+        let ledger = TillInput::Ledger { domain: bank.domain, serial: loaded.serial };
+        machine
+            .handle(clock::unix_now(), ledger)
             .map_err(|error| NodeError::MoneyRecords { problem: error.to_string() })?;
+        // Nobody promised anything from the rest.
+        for vault in loaded.vaults.into_keys() {
+            bank.writer.store(Write::PayerGone(vault), None);
+        }
         let stored = Listener::Till(news.clone());
         redeem::start_ticking(&bank, news.clone());
-        let quotes = QuoteBook::new(loaded.serial);
         let lending = Lending::new(&bank, loaded.lent, loaded.credits);
         let mut till = Self {
             bank,
-            payee,
-            quotes,
+            machine,
             contents,
             rarity: Rarity::default(),
             customers: BTreeMap::new(),
-            payers: BTreeMap::new(),
-            looked_up: BTreeSet::new(),
-            vaults: loaded.vaults,
+            peers: BTreeMap::new(),
             actions: VecDeque::new(),
             news,
             stored,
             redemption: redeem::Redemption::default(),
             lending,
             purse,
-            debts: BTreeMap::new(),
+            debts: BTreeSet::new(),
             ticks: 0,
         };
         till.start_netting();
@@ -147,45 +143,31 @@ impl Till {
     /// What a peer may take beyond what it took.
     fn allowed(&self, peer: PeerId) -> u64 {
         let Some(customer) = self.customers.get(&peer) else { return 0 };
-        let served = match customer.standing {
-            Standing::Account(vault) => self.payee.served_bytes(vault),
-            _ => customer.visited,
-        };
         let lent = self.lending.left(customer.payer);
-        customer.allowed.saturating_sub(served).saturating_add(lent)
-    }
-
-    fn allow(&mut self, peer: PeerId, in_all: u64) {
-        let Some(customer) = self.customers.get_mut(&peer) else { return };
-        customer.allowed = in_all;
-        self.actions.push_back(Action::Allow { peer, bytes: 0 });
+        self.machine.allowed(customer.payer).saturating_add(lent)
     }
 
     /// A link to a peer is up.
     pub(crate) fn link_up(&mut self, link: LinkId, peer: PeerId, prefix: IpPrefix) {
         let fresh = || Customer::new(prefix, peer.wallet_address());
-        self.customers.entry(peer).or_insert_with(fresh).links.insert(link);
+        let payer = self.customers.entry(peer).or_insert_with(fresh).payer;
+        self.peers.insert(payer, peer);
+        self.tell(TillInput::LineUp { line: LineId(link.0), customer: payer, prefix });
+        self.forget_unless_linked(peer);
     }
 
     /// A link is gone.
     pub(crate) fn link_down(&mut self, link: LinkId, peer: PeerId) {
-        let Some(customer) = self.customers.get_mut(&peer) else { return };
-        customer.links.remove(&link);
-        if !customer.links.is_empty() {
-            return;
-        }
-        let (payer, standing) = (customer.payer, customer.standing);
-        self.book(peer, Amount::ZERO);
-        self.customers.remove(&peer);
-        match standing {
-            Standing::Nothing => {}
-            Standing::Visitor | Standing::Waiting => {
-                self.tell(PayeeInput::VisitorLeft { payer });
-            }
-            Standing::Account(vault) => {
-                self.payers.remove(&vault);
-                self.tell(PayeeInput::Close { vault });
-            }
+        self.tell(TillInput::LineDown { line: LineId(link.0) });
+        self.forget_unless_linked(peer);
+    }
+
+    fn forget_unless_linked(&mut self, peer: PeerId) {
+        let Some(payer) = self.customers.get(&peer).map(|customer| customer.payer) else { return };
+        if !self.machine.is_linked(payer) {
+            self.book(peer, Amount::ZERO);
+            self.customers.remove(&peer);
+            self.peers.remove(&payer);
         }
     }
 
@@ -193,132 +175,56 @@ impl Till {
     pub(crate) fn served(&mut self, peer: PeerId, bytes: u64) {
         let Some(customer) = self.customers.get_mut(&peer) else { return };
         customer.served_since += bytes;
+        let payer = customer.payer;
         // Credit first: the payee hears of the rest only.
-        let bytes = bytes - self.lending.take(customer.payer, bytes);
-        if bytes == 0 {
-            return;
-        }
-        let (payer, standing) = (customer.payer, customer.standing);
-        match standing {
-            Standing::Nothing => {}
-            Standing::Visitor | Standing::Waiting => {
-                customer.visited += bytes;
-                self.tell(PayeeInput::VisitorServed { payer, bytes });
-            }
-            Standing::Account(vault) => {
-                self.tell(PayeeInput::Served { vault, bytes });
-                self.net_on(vault);
-            }
+        let bytes = bytes - self.lending.take(payer, bytes);
+        if bytes > 0 {
+            self.tell(TillInput::Served { customer: payer, bytes });
+            self.tell_purse_of_debtor(payer);
         }
     }
 
     /// A peer said something about payment. Nonsense is answered by silence: the peer gains nothing.
     pub(crate) fn hear(&mut self, link: LinkId, peer: PeerId, body: &[u8]) {
-        match PaymentMessage::decode(body) {
-            Ok(PaymentMessage::Ask(demand)) => self.ask(link, peer, &demand),
-            Ok(PaymentMessage::Terms(terms)) => self.terms(link, peer, terms),
-            Ok(PaymentMessage::Voucher(voucher)) => self.voucher(peer, voucher),
-            Ok(PaymentMessage::CreditRequest(asked)) => self.credit_asked(link, peer, &asked),
-            Ok(other) => tracing::debug!(%peer, ?other, "not for a payee"),
-            Err(error) => tracing::debug!(%peer, %error, "not a payment message"),
-        }
-    }
-
-    fn ask(&mut self, link: LinkId, peer: PeerId, demand: &Demand) {
-        let quote = self.quote(demand);
-        let Some(customer) = self.customers.get_mut(&peer) else { return };
-        let quote = match quote {
-            Ok(quote) => quote,
-            Err(objection) => return self.say(link, PaymentMessage::Objection(objection)),
+        let message = match PaymentMessage::decode(body) {
+            Ok(PaymentMessage::CreditRequest(asked)) => {
+                return self.credit_asked(link, peer, &asked);
+            }
+            Ok(message) => message,
+            Err(error) => return tracing::debug!(%peer, %error, "not a payment message"),
         };
-        customer.content = Some(demand.content);
-        let (payer, prefix) = (customer.payer, customer.prefix);
-        if customer.standing == Standing::Nothing {
-            customer.standing = Standing::Visitor;
-            self.tell(PayeeInput::Visit { payer, prefix });
+        if let PaymentMessage::Terms(terms) = &message
+            && let Some(quote) = self.machine.quote(terms.serial, clock::unix_now())
+            && let Some(customer) = self.customers.get_mut(&peer)
+        {
+            customer.content = Some(quote.content);
         }
-        self.say(link, PaymentMessage::Quote(quote));
-        self.say_credit(link, peer);
+        self.tell(TillInput::Heard { line: LineId(link.0), message });
     }
 
-    fn quote(&mut self, demand: &Demand) -> Result<pop_incentive::quote::SignedQuote, Objection> {
+    /// Somebody wants to know what a content costs.
+    fn asked(&mut self, line: LineId, customer: WalletAddress, demand: Demand) {
+        let Some(peer) = self.peers.get(&customer).copied() else { return };
+        match self.price(&demand) {
+            Ok((rate, peak_kbps)) => {
+                if let Some(customer) = self.customers.get_mut(&peer) {
+                    customer.content = Some(demand.content);
+                }
+                self.tell(TillInput::Sell { line, demand, rate, peak_kbps });
+                self.say_credit(LinkId(line.0), peer);
+            }
+            Err(objection) => self.tell(TillInput::Refuse { line, objection }),
+        }
+    }
+
+    fn price(&self, demand: &Demand) -> Result<(Rate, u32), Objection> {
         let manifest = self.contents.manifest(&demand.content).ok_or(Objection::NotForSale)?;
-        let kbps = super::kbps(&manifest).max(demand.peak_min_kbps);
         let terms = &self.bank.settings;
         let base = terms.price.ok_or(Objection::NotForSale)?;
-        if base > demand.rate_max {
-            return Err(Objection::OverMaximum);
-        }
         // Rather what the viewer pays at most than nothing.
         let most = terms.price_scarce_max.unwrap_or(base).min(demand.rate_max).max(base);
         let rate = self.rarity.asked(demand.content, &manifest, base).min(most);
-        Ok(self.quotes.quote(&self.bank, (demand.content, rate, kbps), clock::unix_now()))
-    }
-
-    fn terms(&mut self, link: LinkId, peer: PeerId, terms: Terms) {
-        let Some(customer) = self.customers.get_mut(&peer) else { return };
-        let objection = if terms.vault != vault_id(&self.bank.domain, customer.payer, 0) {
-            Some(Objection::Vault)
-        } else if self.quotes.tariff(terms.serial, clock::unix_now()) != Some(terms.meter.tariff())
-        {
-            Some(Objection::Terms)
-        } else {
-            None
-        };
-        if let Some(objection) = objection {
-            return self.say(link, PaymentMessage::Objection(objection));
-        }
-        customer.content = self.quotes.content(terms.serial).or(customer.content);
-        customer.terms = Some((link, terms));
-        if let Some(info) = self.vaults.get(&terms.vault).copied() {
-            self.begin(peer, info, Amount::ZERO);
-        } else if !matches!(customer.standing, Standing::Account(_)) {
-            customer.standing = Standing::Waiting;
-        }
-        // Known or not: the ledger may know better by now.
-        self.look_up(terms.vault);
-    }
-
-    /// Open or change a customer's account by the terms it stated. `redeemed` is what the ledger is
-    /// known to have paid of its vouchers: the payee may have forgotten.
-    fn begin(&mut self, peer: PeerId, info: VaultInfo, redeemed: Amount) {
-        let Some(customer) = self.customers.get_mut(&peer) else { return };
-        let Some((link, terms)) = customer.terms.take() else { return };
-        if info.owner != customer.payer || info.vault != terms.vault {
-            return self.say(link, PaymentMessage::Objection(Objection::Vault));
-        }
-        if let Err(error) = self.payee.handle(PayeeInput::Vault(info)) {
-            // No room, say: it is tried again every second, and others leave.
-            tracing::warn!(%peer, %error, "no account for a payer");
-            customer.terms = Some((link, terms));
-            return self.say(link, PaymentMessage::Objection(Objection::Ledger));
-        }
-        customer.standing = Standing::Account(info.vault);
-        let (prefix, voucher) = (customer.prefix, customer.voucher.take());
-        self.payers.insert(info.vault, peer);
-        let Terms { vault, meter, position, .. } = terms;
-        self.tell(PayeeInput::Redeemed { vault, amount: redeemed });
-        self.tell(PayeeInput::Open { vault, meter, position, prefix });
-        let bytes = self.payee.served_bytes(vault);
-        self.say(link, PaymentMessage::Served { vault, bytes });
-        self.net_anew(vault, info.owner);
-        if let Some(voucher) = voucher {
-            self.tell(PayeeInput::Voucher(voucher));
-        }
-    }
-
-    fn voucher(&mut self, peer: PeerId, signed: SignedVoucher) {
-        let Some(customer) = self.customers.get_mut(&peer) else { return };
-        match customer.standing {
-            Standing::Account(vault) if vault == signed.voucher.vault => {
-                // Kept until the ledger was asked again, if it is refused for what that said.
-                customer.voucher = Some(signed);
-                self.tell(PayeeInput::Voucher(signed));
-            }
-            // The greatest says all that the others said.
-            Standing::Waiting => customer.voucher = Some(signed),
-            _ => tracing::debug!(%peer, "a voucher without terms"),
-        }
+        Ok((rate, super::kbps(&manifest)))
     }
 
     /// So many columns of these contents live.
@@ -330,8 +236,8 @@ impl Till {
     pub(crate) fn learn(&mut self, news: News) {
         match news {
             News::Stored(Stored::Payee(vault)) => {
-                self.tell(PayeeInput::Persisted { vault });
-                self.net_on(vault);
+                self.tell(TillInput::Persisted { vault });
+                self.tell_purse_of(vault);
             }
             News::Stored(Stored::Payer(_)) => {}
             News::Stored(Stored::Lent(number)) => self.lend(number),
@@ -339,10 +245,10 @@ impl Till {
             News::Lent { number, done } => self.on_lent(number, done),
             News::Loans(looked) => self.on_loans(looked),
             News::Vault { vault, answer } => self.on_vault(vault, answer),
-            News::Redeemed(amounts) => {
+            News::Redeemed(paid) => {
                 self.redemption.ended();
-                for (vault, amount) in amounts {
-                    self.tell(PayeeInput::Redeemed { vault, amount });
+                for Paid { vault, epoch, amount } in paid {
+                    self.tell(TillInput::Redeemed { vault, epoch, amount });
                     self.look_up(vault);
                 }
             }
@@ -356,56 +262,25 @@ impl Till {
         vault: VaultId,
         answer: Result<Option<(VaultInfo, Amount)>, LedgerClientError>,
     ) {
-        let waiting =
-            |customer: &Customer| customer.terms.filter(|(_, terms)| terms.vault == vault);
-        let asked = self.customers.iter().find_map(|(peer, it)| Some((*peer, waiting(it)?.0)));
-        match answer {
-            Ok(Some((info, redeemed))) => {
-                let is_new = self.vaults.insert(vault, info) != Some(info);
-                if is_new {
-                    self.bank.writer.store(Write::Vault(info), None);
-                }
-                match (asked, self.payers.get(&vault).copied()) {
-                    (Some((peer, _)), _) => self.begin(peer, info, redeemed),
-                    (None, Some(peer)) => self.update(peer, (info, is_new), redeemed),
-                    (None, None) => {}
-                }
-            }
-            Ok(None) => {
-                if let Some((_, link)) = asked {
-                    self.say(link, PaymentMessage::Objection(Objection::Vault));
-                }
-            }
+        let input = match answer {
+            Ok(Some((info, redeemed))) => TillInput::Vault { info, redeemed },
+            Ok(None) => TillInput::NoVault { vault },
             Err(error) => {
                 tracing::warn!(%vault, %error, "a payer's vault can't be looked up");
-                if let Some((_, link)) = asked {
-                    self.say(link, PaymentMessage::Objection(Objection::Ledger));
-                }
+                TillInput::LedgerAway { vault }
             }
+        };
+        let before = self.machine.vault(vault);
+        self.handle(input);
+        // Before any voucher that is taken for it.
+        if let Some(info) = self.machine.vault(vault).filter(|info| Some(*info) != before) {
+            self.bank.writer.store(Write::Vault(info), None);
         }
+        self.drain();
+        self.tell_purse_of(vault);
     }
 
-    /// The ledger says something new of a connected payer's vault: a voucher that was refused for
-    /// what it said before may be good.
-    fn update(&mut self, peer: PeerId, (info, is_new): (VaultInfo, bool), redeemed: Amount) {
-        let vault = info.vault;
-        if !is_new && redeemed <= self.payee.redeemed(vault) {
-            return;
-        }
-        self.tell(PayeeInput::Vault(info));
-        self.tell(PayeeInput::Redeemed { vault, amount: redeemed });
-        self.net_on(vault);
-        let voucher = self.customers.get_mut(&peer).and_then(|it| it.voucher.take());
-        if let Some(voucher) = voucher {
-            self.tell(PayeeInput::Voucher(voucher));
-        }
-    }
-
-    /// Ask the ledger about a vault, once a second at most, whatever its owner says meanwhile.
-    fn look_up(&mut self, vault: VaultId) {
-        if !self.looked_up.insert(vault) {
-            return;
-        }
+    fn look_up(&self, vault: VaultId) {
         let (bank, news) = (self.bank.clone(), self.news.clone());
         self.bank.spawn(async move {
             let answer = redeem::vault_and_redeemed(&bank, vault).await;
@@ -417,65 +292,53 @@ impl Till {
         self.actions.push_back(Action::Say { link, body: message.encode().into() });
     }
 
-    fn tell(&mut self, input: PayeeInput) {
-        if let Err(error) = self.payee.handle(input) {
-            tracing::error!(%error, "the payee refused an input");
-        }
+    fn tell(&mut self, input: TillInput) {
+        self.handle(input);
         self.drain();
     }
 
-    fn drain(&mut self) {
-        while let Some(output) = self.payee.poll() {
-            match output {
-                PayeeOutput::Persist(record) => {
-                    self.count(&record.signed);
-                    self.bank.writer.store(Write::Payee(record), Some(&self.stored));
-                }
-                PayeeOutput::Allowance { vault, bytes } => {
-                    if let Some(peer) = self.payers.get(&vault).copied() {
-                        self.allow(peer, bytes);
-                    }
-                }
-                PayeeOutput::VisitorAllowance { payer, bytes } => {
-                    let of = |(_, it): &(&PeerId, &Customer)| it.payer == payer;
-                    if let Some(peer) = self.customers.iter().find(of).map(|(peer, _)| *peer) {
-                        self.allow(peer, bytes);
-                    }
-                }
-                PayeeOutput::Redeem(_) => self.redeem(),
-                PayeeOutput::Refused { vault, refusal } => self.refused(vault, refusal),
-                other => tracing::warn!(?other, "unknown output"),
-            }
+    fn handle(&mut self, input: TillInput) {
+        if let Err(error) = self.machine.handle(clock::unix_now(), input) {
+            tracing::warn!(%error, ?input, "the till refused an input");
         }
     }
 
-    fn refused(&mut self, vault: VaultId, refusal: Refusal) {
-        let Some(peer) = self.payers.get(&vault).copied() else { return };
-        tracing::info!(%peer, %vault, %refusal, "a payer's word is refused");
-        let objection = match refusal {
-            Refusal::Terms => Objection::Terms,
-            Refusal::Closing => Objection::Closing,
-            _ => Objection::Voucher,
-        };
-        // It may have funded its vault, or closed it, since we last asked.
-        let by_ledger = matches!(
-            refusal,
-            Refusal::OverVault { .. } | Refusal::WrongEpoch { .. } | Refusal::Closing
-        );
-        if by_ledger {
-            self.look_up(vault);
-        }
-        let link = self.customers.get(&peer).and_then(|it| it.links.first().copied());
-        if let Some(link) = link {
-            self.say(link, PaymentMessage::Objection(objection));
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll() {
+            match output {
+                TillOutput::Say { line, message } => self.say(LinkId(line.0), message),
+                TillOutput::Asked { line, customer, demand } => self.asked(line, customer, demand),
+                TillOutput::Allow { customer } => {
+                    if let Some(peer) = self.peers.get(&customer).copied() {
+                        self.actions.push_back(Action::Allow { peer, bytes: 0 });
+                    }
+                }
+                TillOutput::Opened { customer } => self.tell_purse(customer),
+                TillOutput::LookUp { vault } => self.look_up(vault),
+                TillOutput::Persist(record) => {
+                    self.count(&record.signed);
+                    self.bank.writer.store(Write::Payee(record), Some(&self.stored));
+                }
+                TillOutput::Redeem => self.redeem(),
+                TillOutput::Refused { customer, refusal } => {
+                    tracing::info!(%customer, %refusal, "a payer's word is refused");
+                }
+                TillOutput::Forgotten { vault, customer } => {
+                    let _none = self.purse.as_ref().map(|purse| purse.customer(customer, None));
+                    self.bank.writer.store(Write::PayerGone(vault), None);
+                }
+                other => tracing::warn!(?other, "unknown output"),
+            }
         }
     }
 
     /// Count what a voucher pays beyond the one before.
     fn count(&mut self, signed: &SignedVoucher) {
         let voucher = signed.voucher;
-        let Some(peer) = self.payers.get(&voucher.vault).copied() else { return };
-        let before = self.payee.stored(voucher.vault).map_or(Amount::ZERO, |it| it.voucher.amount);
+        let owner = self.machine.vault(voucher.vault).map(|info| info.owner);
+        let Some(peer) = owner.and_then(|owner| self.peers.get(&owner)).copied() else { return };
+        let before =
+            self.machine.stored(voucher.vault).map_or(Amount::ZERO, |it| it.voucher.amount);
         self.bank.stats.voucher_taken();
         self.book(peer, voucher.amount.checked_sub(before).unwrap_or(Amount::ZERO));
     }

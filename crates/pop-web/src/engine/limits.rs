@@ -151,6 +151,9 @@ pub const PREFIX_FLOAT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Questions to the ledger that wait.
 pub const LEDGER_ASKS_MAX: usize = 64;
 
+/// A second, in milliseconds: a vault that somebody waits for is looked up once in it.
+pub const SECOND_MS: u64 = 1_000;
+
 /// Time for an answer of the ledger, in milliseconds.
 pub const LEDGER_TIMEOUT_MS: u64 = 15_000;
 
@@ -159,15 +162,6 @@ pub const LEDGER_BUSY_MS: u64 = 2_000;
 
 /// Bytes of an answer of the ledger: the questions that are asked here have short ones.
 pub const LEDGER_ANSWER_BYTES_MAX: usize = 64 * 1024;
-
-/// Quotes that are remembered; the oldest go first.
-pub const QUOTES_MAX: usize = 256;
-
-/// How long a quote is valid, in seconds.
-pub const QUOTE_LIFE_S: u64 = 3_600;
-
-/// Viewers whose vouchers are kept.
-pub const PAYERS_KEPT_MAX: usize = 1_024;
 
 /// Operations of the wallet that wait.
 pub const WALLET_WORK_MAX: usize = 8;

@@ -44,7 +44,7 @@ pub(super) enum News {
     /// A viewer that is served is linked.
     ViewerUp { link: LinkId, peer: PeerId },
     /// It says something about payment.
-    ViewerSays { link: LinkId, peer: PeerId, body: Bytes },
+    ViewerSays { link: LinkId, body: Bytes },
     /// So much more was given to it.
     Served { peer: PeerId, bytes: u64 },
     /// A link of either kind is gone.
@@ -83,28 +83,28 @@ pub(super) struct Money {
 
 impl Money {
     pub(super) fn new(hub: &Hub) -> Self {
-        let counter = Counter::new(hub);
-        let domain = hub.config.ledger.map(|it| LedgerDomain::new(it.chain_id, it.contract));
-        let records = hub.config.records.iter().filter(|(key, _)| key.starts_with(PAYER_KEY));
-        let records: Result<Vec<_>, _> =
-            records.map(|(_, value)| PayerRecord::decode(value)).collect();
-        let is_broken = records.is_err();
-        let purse = records.ok().and_then(|records| Purse::new(hub, exposure(hub), records));
-        let mut money = Self {
+        let mut counter = Counter::new(hub);
+        let records = stored(hub, PAYER_KEY, |value| PayerRecord::decode(value).ok());
+        let vouchers = stored(hub, PAYEE_KEY, Till::decode);
+        let is_broken = records.is_none() || vouchers.is_none();
+        let (mut purse, mut till) = (None, None);
+        if let (true, Some(records), Some(vouchers)) = (counter.is_there(), records, vouchers) {
+            purse = Purse::new(hub, exposure(hub), records);
+            till = Till::new(hub, exposure(hub), vouchers);
+        }
+        if hub.config.ledger.is_none() {
+            counter.ask(Ask::Info);
+        }
+        Self {
             domain: None,
-            purse: purse.filter(|_| counter.is_there()),
-            till: (counter.is_there() && !is_broken).then(|| Till::new(hub)).flatten(),
+            purse,
+            till,
             counter,
             wallet: Wallet::default(),
             persisting: BTreeMap::new(),
             words: VecDeque::new(),
             is_broken,
-        };
-        match domain {
-            Some(domain) => money.set_domain(hub, domain),
-            None => _ = money.counter.ask(Ask::Info),
         }
-        money
     }
 
     /// Whether viewers are to pay for what they are given.
@@ -126,17 +126,13 @@ impl Money {
 
     fn set_domain(&mut self, hub: &Hub, domain: LedgerDomain) {
         self.domain = Some(domain);
-        let limits = exposure(hub);
-        let records = hub.config.records.iter();
         if let Some(purse) = &mut self.purse {
             purse.open(hub, domain);
         }
-        if let Some(till) = &mut self.till {
-            let of_payee = records.filter(|(key, _)| key.starts_with(PAYEE_KEY));
-            let stored = of_payee.map(|(key, value)| (&key[PAYEE_KEY.len()..], &value[..]));
-            self.is_broken |= !till.open(domain, limits, stored);
-        }
-        if self.is_broken {
+        if let Some(till) = &mut self.till
+            && !till.open(hub, domain)
+        {
+            self.is_broken = true;
             (self.purse, self.till) = (None, None);
         }
     }
@@ -162,17 +158,17 @@ impl Money {
             }
             News::ViewerUp { link, peer } => {
                 if let Some(till) = till {
-                    till.link_up(link, peer);
+                    till.link_up(link, peer, now);
                 }
             }
-            News::ViewerSays { link, peer, body } => {
+            News::ViewerSays { link, body } => {
                 if let Some(till) = till {
-                    till.heard((link, peer), &body, hub.wall, &hub.keypair);
+                    till.heard(link, &body, now);
                 }
             }
             News::Served { peer, bytes } => {
                 if let Some(till) = till {
-                    till.served(peer, bytes);
+                    till.served(peer, bytes, now);
                 }
             }
             News::LinkDown { link } => {
@@ -180,7 +176,7 @@ impl Money {
                     purse.closed(link, now);
                 }
                 if let Some(till) = till {
-                    till.link_down(link);
+                    till.link_down(link, now);
                 }
             }
         }
@@ -221,7 +217,7 @@ impl Money {
             }
             Persisting::Payee(vault) => {
                 if let Some(till) = &mut self.till {
-                    till.persisted(vault);
+                    till.persisted(vault, (hub.now, hub.wall));
                 }
             }
         }
@@ -254,12 +250,15 @@ impl Money {
             }
             (Ask::PayerVault(vault), LedgerReply::Vault(info)) => {
                 if let Some(till) = &mut self.till {
-                    till.vault(vault, info, &mut self.counter);
+                    till.vault(vault, info, (hub.now, hub.wall));
+                }
+                if let Some(info) = info {
+                    self.counter.ask(Ask::PayerRedeemed(vault, info.epoch));
                 }
             }
-            (Ask::PayerRedeemed(vault, _), LedgerReply::Redeemed(amount)) => {
+            (Ask::PayerRedeemed(vault, epoch), LedgerReply::Redeemed(amount)) => {
                 if let Some(till) = &mut self.till {
-                    till.redeemed(vault, amount);
+                    till.redeemed((vault, epoch), amount, (hub.now, hub.wall));
                 }
             }
             (ask, reply) => {
@@ -278,13 +277,18 @@ impl Money {
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let purse = self.purse.as_ref().and_then(Purse::next_timeout);
-        purse.into_iter().chain(self.counter.next_timeout()).min()
+        let till = self.till.as_ref().and_then(Till::next_timeout);
+        purse.into_iter().chain(till).chain(self.counter.next_timeout()).min()
     }
 
     /// Do what is due. Links that are of no use any more are given back.
     pub(super) fn settle(&mut self, hub: &mut Hub) -> Option<LinkId> {
         if core::mem::take(&mut self.is_broken) {
             hub.event(Event::Problem { error: EngineError::Records });
+        }
+        if let (None, Some(it)) = (self.domain, hub.config.ledger) {
+            // Not before the time is known.
+            self.set_domain(hub, LedgerDomain::new(it.chain_id, it.contract));
         }
         if let Some(purse) = &mut self.purse {
             if purse.is_look_due(hub.now) && !self.counter.ask(Ask::OwnVault) {
@@ -303,6 +307,7 @@ impl Money {
             }
         }
         if let Some(till) = &mut self.till {
+            till.pass_time((hub.now, hub.wall));
             while let Some(act) = till.poll() {
                 match act {
                     till::Act::Word(word) => self.words.push_back(word),
@@ -333,6 +338,12 @@ impl Money {
             other => other,
         })
     }
+}
+
+/// What was stored under keys that begin so; `None` if any of it is damaged.
+fn stored<T>(hub: &Hub, key: &[u8], decode: impl Fn(&[u8]) -> Option<T>) -> Option<Vec<T>> {
+    let of_kind = hub.config.records.iter().filter(|(it, _)| it.starts_with(key));
+    of_kind.map(|(_, value)| decode(value)).collect()
 }
 
 fn persist(hub: &mut Hub, key: Vec<u8>, value: &[u8]) -> Token {

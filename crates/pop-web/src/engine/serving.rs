@@ -200,8 +200,8 @@ impl Serving {
                     }
                     self.paced.push_back((link, message));
                 }
-                provider::Output::Event(provider::Event::Payment { link, peer, body }) => {
-                    hub.news.push(News::ViewerSays { link, peer, body });
+                provider::Output::Event(provider::Event::Payment { link, body, .. }) => {
+                    hub.news.push(News::ViewerSays { link, body });
                 }
                 provider::Output::Close { link } => closed.push(link),
                 provider::Output::Store { token, operation } => self.store(hub, token, operation),

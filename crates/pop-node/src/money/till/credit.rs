@@ -101,6 +101,7 @@ impl Lending {
 impl Till {
     /// Somebody wants credit: ask the ledger about it, once at a time.
     pub(super) fn credit_asked(&mut self, link: LinkId, peer: PeerId, asked: &CreditRequest) {
+        let tariff = self.tariff(asked.serial);
         let Some(customer) = self.customers.get_mut(&peer) else { return };
         let is_refused = |at: u64| self.ticks < at.saturating_add(REFUSED_FOR_TICKS);
         if customer.credit_refused.is_some_and(is_refused) {
@@ -115,13 +116,18 @@ impl Till {
             note.borrower == customer.payer && asked.note.verify(&self.bank.domain).is_ok();
         let objection = if self.bank.settings.lend.is_none() || !is_its_own {
             Objection::NoCredit
-        } else if let Some(tariff) = self.quotes.tariff(asked.serial, clock::unix_now()) {
+        } else if let Some(tariff) = tariff {
             customer.asks_credit = true;
             return self.ask_about((link, peer), *asked, tariff);
         } else {
             Objection::Terms
         };
         self.say(link, PaymentMessage::Objection(objection));
+    }
+
+    /// What a byte costs by the quote of this number, if it is ours and still valid.
+    fn tariff(&self, serial: u64) -> Option<Tariff> {
+        self.machine.quote(serial, clock::unix_now())?.tariff()
     }
 
     fn ask_about(&self, (link, peer): (LinkId, PeerId), asked: CreditRequest, tariff: Tariff) {

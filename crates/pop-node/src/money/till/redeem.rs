@@ -5,15 +5,14 @@ use std::time::Duration;
 use pop_incentive::ids::VaultId;
 use pop_incentive::ledger::Operation;
 use pop_incentive::ledger::limits::REDEEM_MAX;
-use pop_incentive::payee::{PayeeError, PayeeInput};
-use pop_incentive::voucher::{SignedVoucher, VaultInfo};
+use pop_incentive::till::TillInput;
+use pop_incentive::voucher::{SignedVoucher, VaultInfo, Voucher};
 use pop_wire::Amount;
 use tokio::sync::mpsc;
 
 use super::{News, Till};
 use crate::ledger::LedgerClientError;
 use crate::money::Bank;
-use crate::money::store::Write;
 
 /// Ticks between two times that those who left owing are forgiven: an hour.
 const FORGIVE_TICKS: u64 = 3_600;
@@ -29,6 +28,14 @@ impl Redemption {
     pub(super) fn ended(&mut self) {
         self.running = false;
     }
+}
+
+/// What the ledger paid of a vault's vouchers, in an epoch in all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paid {
+    pub(super) vault: VaultId,
+    pub(super) epoch: u64,
+    pub(super) amount: Amount,
 }
 
 /// Have a tick every second.
@@ -47,12 +54,7 @@ pub(super) fn start_ticking(bank: &Bank, news: mpsc::UnboundedSender<News>) {
 impl Till {
     pub(super) fn tick(&mut self) {
         self.ticks += 1;
-        self.looked_up.clear();
-        // The ledger could not be asked, or didn't know the vault: by now it may.
-        let waiting =
-            self.customers.values().filter_map(|it| it.terms.map(|(_, terms)| terms.vault));
-        let waiting: Vec<_> = waiting.collect();
-        waiting.into_iter().for_each(|vault| self.look_up(vault));
+        self.tell(TillInput::Second);
         let every = self.bank.settings.redeem_interval_s.max(1);
         if self.redemption.again || self.ticks.is_multiple_of(every) {
             self.redeem();
@@ -62,29 +64,7 @@ impl Till {
         }
         self.store_credits();
         if self.ticks.is_multiple_of(FORGIVE_TICKS) {
-            self.tell(PayeeInput::Forgive);
-            self.forget();
-        }
-    }
-
-    /// Make room for others: accounts of payers that have gone, whose vouchers are redeemed. One that
-    /// comes back is known by what the ledger paid of its vault. What it still owed is given up,
-    /// as for those who never said from what they pay.
-    fn forget(&mut self) {
-        // What a holder that we fetch from owes us pays it: that account is kept.
-        let gone = |info: &&VaultInfo| {
-            !self.payers.contains_key(&info.vault) && !self.debts.contains_key(&info.owner)
-        };
-        let gone: Vec<_> = self.vaults.values().filter(gone).copied().collect();
-        for VaultInfo { vault, owner, .. } in gone {
-            match self.payee.handle(PayeeInput::Forget { vault }) {
-                Ok(()) | Err(PayeeError::UnknownVault { .. }) => {
-                    self.vaults.remove(&vault);
-                    let _none = self.purse.as_ref().map(|purse| purse.customer(owner, None));
-                    self.bank.writer.store(Write::PayerGone(vault), None);
-                }
-                Err(error) => tracing::debug!(%vault, %error, "an account is kept"),
-            }
+            self.tell(TillInput::Forgive);
         }
     }
 
@@ -94,12 +74,7 @@ impl Till {
             self.redemption.again = true;
             return;
         }
-        let due: Vec<_> = self
-            .vaults
-            .keys()
-            .filter_map(|vault| self.payee.stored(*vault))
-            .filter(|it| it.voucher.amount > self.payee.redeemed(it.voucher.vault))
-            .collect();
+        let due: Vec<_> = self.machine.unredeemed().collect();
         self.redemption = Redemption { running: !due.is_empty(), again: false };
         if due.is_empty() {
             return;
@@ -123,7 +98,7 @@ pub(super) async fn vault_and_redeemed(
 }
 
 /// Hand in vouchers; what the ledger has paid by then for each vault.
-async fn redeem_all(bank: &Bank, due: &[SignedVoucher]) -> Vec<(VaultId, Amount)> {
+async fn redeem_all(bank: &Bank, due: &[SignedVoucher]) -> Vec<Paid> {
     let mut redeemed = Vec::new();
     for batch in due.chunks(REDEEM_MAX) {
         let operation = Operation::Redeem { vouchers: batch.to_vec() };
@@ -132,10 +107,9 @@ async fn redeem_all(bank: &Bank, due: &[SignedVoucher]) -> Vec<(VaultId, Amount)
             continue;
         }
         for signed in batch {
-            let voucher = signed.voucher;
-            let paid = bank.ledger.redeemed(voucher.vault, voucher.payee, voucher.epoch).await;
-            match paid {
-                Ok(amount) => redeemed.push((voucher.vault, amount)),
+            let Voucher { vault, payee, epoch, .. } = signed.voucher;
+            match bank.ledger.redeemed(vault, payee, epoch).await {
+                Ok(amount) => redeemed.push(Paid { vault, epoch, amount }),
                 Err(error) => tracing::warn!(%error, "not known how much was redeemed"),
             }
         }

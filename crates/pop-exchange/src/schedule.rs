@@ -61,9 +61,10 @@ pub(crate) fn choose(
         if !preferred {
             cost_us = cost_us.saturating_add(OTHER_KIND_US);
         }
-        // spec/exchange.md §7: among those that would deliver about as soon, the cheaper, unless
-        // time is short.
-        let price = if urgent { (0, 0) } else { (cost_us / OTHER_KIND_US, source.price_rank) };
+        // spec/exchange.md §7: among those that would deliver about as soon, or soon enough, the
+        // cheaper, unless time is short.
+        let soon_us = at.soon_us(segment.deadline).max(OTHER_KIND_US);
+        let price = if urgent { (0, 0) } else { (cost_us / soon_us, source.price_rank) };
         Some((copies, price, cost_us, source.tie, *link, column))
     });
     best.min().map(|(.., link, column)| (link, column))
@@ -81,6 +82,17 @@ pub(crate) struct Moment<'a> {
     /// Columns that sources other than viewers hold, if those are too few: viewers, who have
     /// every column, are asked for the others first, so that both together are enough.
     pub(crate) held_by_others: Option<&'a ColumnSet>,
+}
+
+impl Moment<'_> {
+    /// What is here by then is soon enough for a deadline, in microseconds from now: half of the
+    /// time in which nothing is urgent, so that there is as much again for another source if one
+    /// fails.
+    fn soon_us(&self, deadline: Option<Instant>) -> u64 {
+        let Some(deadline) = deadline else { return 0 };
+        let spare_ms = deadline.since_ms(self.now).saturating_sub(self.config.urgent_window_ms);
+        spare_ms.saturating_mul(1_000) / 2
+    }
 }
 
 /// Who may be asked for a segment.
@@ -159,6 +171,8 @@ impl ResponseTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pop_incentive::negotiate;
+    use pop_wire::Amount;
     use pop_wire::{Keypair, Message, SegmentRanges, VersionRange, message::Hello};
 
     const NOW: Instant = Instant(1_000_000);
@@ -234,8 +248,75 @@ mod tests {
         assert_eq!(pick(dear_and_faster(), None).0, 1);
         assert_eq!(pick(dear_and_faster(), Some(NOW.after_ms(60_000))).0, 1);
         assert_eq!(pick(dear_and_faster(), Some(NOW.after_ms(1_000))).0, 0);
-        let cheap_and_slow = vec![priced(2, 2 << 20), priced(1, 20_000)];
-        assert_eq!(pick(cheap_and_slow, None).0, 0, "cheap, but a second later");
+        let cheap_and_slow = || vec![priced(2, 2 << 20), priced(1, 20_000)];
+        assert_eq!(pick(cheap_and_slow(), None).0, 0, "cheap, but a second later");
+        assert_eq!(pick(cheap_and_slow(), Some(NOW.after_ms(17_000))).0, 0, "and not soon enough");
+        assert_eq!(pick(cheap_and_slow(), Some(NOW.after_ms(20_000))).0, 1);
+    }
+
+    #[test]
+    fn who_holds_one_column_each_is_asked_as_the_cheapest_set_that_meets_the_deadline() {
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut below = |bound| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % bound
+        };
+        let (mut met, mut missed) = (0, 0);
+        for _ in 0..2_000 {
+            let count = 3 + u16::try_from(below(13)).unwrap();
+            let (shards, spare_ms) = (1 + u16::try_from(below(8)).unwrap(), 1_000 + below(9_000));
+            let shard_bytes = 32 * 1024;
+            let mut sources: SortedMap<LinkId, Source> = SortedMap::new();
+            let mut quoted = Vec::new();
+            for column in 0..count {
+                let (bytes_per_s, price) = (2_000 + below(60_000), below(6));
+                let mut source = source(below(99), SourceKind::Masternode, &[column], bytes_per_s);
+                source.price_rank = price;
+                quoted.push(negotiate::Source {
+                    columns: source.columns.iter().copied().collect(),
+                    bytes_per_second: bytes_per_s,
+                    latency_ms: 0,
+                    shard_price: Amount::from_base_units(price.into()),
+                });
+                sources.insert(LinkId(column.into()), source);
+            }
+            let config = FetcherConfig::default();
+            let deadline = NOW.after_ms(config.urgent_window_ms + 2 * spare_ms);
+            let mut segment = Segment::new(0, shards, shard_bytes, Some(deadline));
+            let moment = Moment {
+                now: NOW,
+                config: &config,
+                best_bytes_per_s: 62_000,
+                whom: Whom::AllButViewers,
+                held_by_others: None,
+            };
+            let mut price = 0;
+            for _ in 0..shards.min(count) {
+                // No parity, which counts as a little slower.
+                let asked = choose(&sources, &segment, u16::MAX, false, &moment);
+                let (link, column) = asked.expect("somebody has room");
+                let source = sources.get_mut(&link).unwrap();
+                source.asked(shard_bytes, NOW);
+                price += source.price_rank;
+                segment.ask(column);
+            }
+            // The scheduler's cost of a masternode that isn't urgent has half a second in it.
+            let deadline_ms = spare_ms.saturating_sub(OTHER_KIND_US / 1_000);
+            let need = negotiate::Need { shards, shard_bytes, deadline_ms };
+            match negotiate::cheapest(&quoted, &need) {
+                Ok(plan) => {
+                    assert_eq!(plan.price, Amount::from_base_units(price.into()));
+                    met += 1;
+                }
+                Err(_) => missed += 1,
+            }
+        }
+        assert!(
+            met > 500 && missed > 100,
+            "{met} sets that meet the deadline, {missed} that don't"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod limits_hold;
 mod lookups;
 mod payer_and_payee;
 mod payments;
+mod prices;
 mod questions;
 mod same_seed_same_trace;
 mod shards_are_fetched;

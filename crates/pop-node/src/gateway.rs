@@ -26,7 +26,6 @@ use crate::http::{
     serve,
 };
 use crate::metrics::Metrics;
-use crate::money::Earnings;
 use crate::node::Node;
 use crate::status::Status;
 use crate::transport::Role;
@@ -83,8 +82,8 @@ async fn entries(State(node): State<Node>) -> Json<Entries> {
 
 /// What the node earned; a database is read, so not on a thread that serves.
 async fn earnings(State(node): State<Node>) -> Response {
-    match tokio::task::spawn_blocking(move || node.earnings()).await {
-        Ok(Ok(earned)) => Json(Earnings::of(&earned)).into_response(),
+    match tokio::task::spawn_blocking(move || node.earnings_report()).await {
+        Ok(Ok(report)) => Json(report).into_response(),
         Ok(Err(error)) => {
             tracing::error!(%error, "what was earned can't be read");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

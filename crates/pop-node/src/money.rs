@@ -31,7 +31,7 @@ use crate::settings::Settings;
 use crate::stats::Stats;
 
 pub(crate) use self::purse::{Purse, Traffic, Wanted, Word};
-pub use self::report::{Earnings, Row};
+pub use self::report::{Earnings, LoanRow, Row};
 pub use self::store::Earned;
 pub(crate) use self::till::{Action, News, Till};
 
@@ -161,6 +161,11 @@ impl Money {
     /// What was earned, by content and payer.
     pub(crate) fn earnings(&self) -> Result<Vec<Earned>, NodeError> {
         self.store.earnings()
+    }
+
+    /// What was earned and lent, for the operator.
+    pub(crate) fn report(&self) -> Result<Earnings, NodeError> {
+        Ok(Earnings::of(&self.store.earnings()?).with_loans(&self.store.lent()?))
     }
 }
 

@@ -288,6 +288,15 @@ impl Node {
         self.inner.money.as_ref().map_or(Ok(Vec::new()), Money::earnings)
     }
 
+    /// What this node earned and lent, as its operator is shown it; nothing without a ledger.
+    ///
+    /// # Errors
+    /// [`NodeError::MoneyStore`]: the records can't be read.
+    pub fn earnings_report(&self) -> Result<crate::money::Earnings, NodeError> {
+        let none = || Ok(crate::money::Earnings::of(&[]));
+        self.inner.money.as_ref().map_or_else(none, Money::report)
+    }
+
     /// Stop taking work, finish what is under way for a few seconds, then let go of everything.
     pub async fn shutdown(self) {
         self.inner.stop.cancel();

@@ -25,7 +25,7 @@ impl Earnings {
 }
 
 /// From the records if the node isn't running, else from the node itself.
-async fn report(settings: &Settings) -> Result<Report, NodeError> {
+pub(super) async fn report(settings: &Settings) -> Result<Report, NodeError> {
     let in_use = match Report::stored(&settings.data_dir) {
         Err(error @ NodeError::WalletInUse { .. }) => error,
         read => return read,
@@ -40,6 +40,10 @@ async fn report(settings: &Settings) -> Result<Report, NodeError> {
 
 fn print(report: &Report) {
     println!("earned      {} POP for {}", report.earned, output::megabytes(report.bytes));
+    if report.repaid != "0" || !report.loans.is_empty() {
+        println!("repaid      {} POP of what was served on credit", report.repaid);
+        println!("outstanding {} POP of {} loans", report.outstanding, report.loans.len());
+    }
     table("content", &report.contents);
     table("peer", &report.peers);
     if report.bytes == 0 {

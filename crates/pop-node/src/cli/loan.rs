@@ -5,10 +5,10 @@ use pop_incentive::ids::LoanId;
 use pop_incentive::ledger::{Loan as LedgerLoan, LoanNote, OfferedNote, Operation};
 use pop_wire::{Amount, WalletAddress};
 
-use super::Context;
 use super::facts::{Fact, Facts, report, text};
 use super::names::{bad_input, name};
 use super::purse::{Purse, in_days};
+use super::{Context, earnings};
 use crate::disk::{create_private, write_once};
 use crate::error::NodeError;
 use crate::settings::Layer;
@@ -144,11 +144,15 @@ fn lent(data_dir: &Path) -> Vec<LoanId> {
 impl List {
     async fn run(self, context: &Context) -> Result<(), NodeError> {
         let settings = context.settings(&self.settings)?;
+        // What was lent by hand, and what the node lent by itself.
+        let mut lent_ids = lent(&settings.data_dir);
+        let by_node = earnings::report(&settings).await?.loans;
+        lent_ids.extend(by_node.iter().filter_map(|row| name::<LoanId>(&row.loan).ok()));
         let facts = Purse::with(settings, async |purse| {
             let owed = purse.ledger.liens(purse.wallet()).await?;
             let owed = owed.iter().map(|(id, loan)| about(*id, loan)).collect();
             let mut lent_by_us = Vec::new();
-            for id in lent(&purse.settings.data_dir) {
+            for id in lent_ids {
                 lent_by_us.extend(purse.ledger.loan(id).await?.map(|loan| about(id, &loan)));
             }
             Ok(vec![("owed", Fact::List(owed)), ("lent", Fact::List(lent_by_us))])

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use pop_incentive::lending::LentLoan;
 use pop_wire::Amount;
 use serde::{Deserialize, Serialize};
 
 use super::Earned;
-use super::store::{MoneyStore, path_in};
+use super::store::{Lent, MoneyStore, path_in};
 use crate::error::NodeError;
 
 /// Rows of one table; the greatest come first.
@@ -22,6 +23,15 @@ pub struct Earnings {
     pub earned: String,
     /// Bytes of shards that were served for it.
     pub bytes: u64,
+    /// Paid back of loans, with interest: bytes that were served on credit earn this, and no voucher.
+    #[serde(default)]
+    pub repaid: String,
+    /// Still owed to this node by borrowers, as of the last look at the ledger.
+    #[serde(default)]
+    pub outstanding: String,
+    /// Loans that are out, the greatest first.
+    #[serde(default)]
+    pub loans: Vec<LoanRow>,
     /// By content, the greatest first.
     pub contents: Vec<Row>,
     /// By peer, the greatest first.
@@ -38,6 +48,18 @@ pub struct Row {
     pub bytes: u64,
     /// Promised for them.
     pub earned: String,
+}
+
+/// One loan that is out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LoanRow {
+    /// Its name on the ledger, in hex.
+    pub loan: String,
+    /// Address of who owes it.
+    pub borrower: String,
+    /// What is still owed, in POP.
+    pub outstanding: String,
 }
 
 type Sums = BTreeMap<String, (u64, Amount)>;
@@ -60,7 +82,28 @@ impl Earnings {
             }
         }
         let (bytes, amount) = all.remove("").unwrap_or((0, Amount::ZERO));
-        Self { earned: pop(amount), bytes, contents: rows(contents), peers: rows(peers) }
+        Self {
+            earned: pop(amount),
+            bytes,
+            contents: rows(contents),
+            peers: rows(peers),
+            ..Self::default().with_loans(&Lent::default())
+        }
+    }
+
+    /// Add what was lent.
+    pub(crate) fn with_loans(self, lent: &Lent) -> Self {
+        let mut loans: Vec<_> = lent.loans.iter().collect();
+        loans.sort_by_key(|loan| (core::cmp::Reverse(loan.owed), loan.note.number));
+        let owed =
+            loans.iter().fold(Amount::ZERO, |sum, loan| sum.checked_add(loan.owed).unwrap_or(sum));
+        let row = |loan: &LentLoan| LoanRow {
+            loan: loan.note.id().to_string(),
+            borrower: loan.note.borrower.to_string(),
+            outstanding: pop(loan.owed),
+        };
+        let loans = loans.into_iter().map(row).collect();
+        Self { repaid: pop(lent.repaid), outstanding: pop(owed), loans, ..self }
     }
 
     /// Those of a node that isn't running, from its records; none if it has no records.
@@ -73,7 +116,7 @@ impl Earnings {
         }
         let store = MoneyStore::open(data_dir)?;
         store.load()?;
-        Ok(Self::of(&store.earnings()?))
+        Ok(Self::of(&store.earnings()?).with_loans(&store.lent()?))
     }
 }
 
@@ -113,6 +156,8 @@ mod tests {
         assert_eq!(earnings.contents[0].name, ContentId([2; 32]).to_string());
         let peers: Vec<_> = earnings.peers.iter().map(|row| (row.bytes, &row.name)).collect();
         assert_eq!(peers, [(50, &peer(2).to_string()), (10, &peer(1).to_string())]);
-        assert_eq!(Earnings::of(&[]), Earnings { earned: "0".to_owned(), ..Earnings::default() });
+        let zero = || "0".to_owned();
+        let none = Earnings { repaid: zero(), outstanding: zero(), ..Earnings::default() };
+        assert_eq!(Earnings::of(&[]), Earnings { earned: "0".to_owned(), ..none });
     }
 }

@@ -2,6 +2,7 @@
 //! log before them. A thread of its own appends whatever waits at once, and says so once it is durable.
 
 mod entry;
+mod loans;
 mod log;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::error::NodeError;
 
 pub use self::entry::Earned;
 pub(super) use self::entry::{Credit, Write};
+pub(crate) use self::loans::Lent;
 
 /// redb's default cache is 1 GiB; a record is 200 bytes.
 const CACHE_BYTES: usize = 4 << 20;
@@ -157,6 +159,7 @@ impl MoneyStore {
         transaction.open_table(META)?.insert("generation", generation)?;
         // Whoever asks for earnings before there are any finds none.
         transaction.open_table(EARNINGS)?;
+        loans::open_tables(&transaction)?;
         transaction.commit()?;
         recent.log.begin(generation);
         recent.entries.clear();

@@ -9,8 +9,9 @@ use pop_incentive::ledger::{Account, Loan, Operation};
 use pop_incentive::limits::{STEP_BYTES_FIRST, STEP_BYTES_MAX};
 use pop_incentive::voucher::Voucher;
 use pop_wire::{Amount, WalletAddress};
+use serde_json::Value;
 
-use crate::network::{FILM_BYTES, HANG, Network, fetch, key, pop, tariff};
+use crate::network::{FILM_BYTES, HANG, Network, fetch, key, pop, tariff, until};
 
 fn units(amount: u128) -> Amount {
     Amount::from_base_units(amount)
@@ -128,7 +129,8 @@ async fn a_second_film_beyond_the_limit_is_refused_until_the_first_is_paid_back(
 
     // Lenders see that they were paid, and lend again to who never went away.
     network.endow(2, pop(10)).await;
-    earn(&network, 1, owed(&liens(&network, 1).await)).await;
+    let paid_back = owed(&liens(&network, 1).await);
+    earn(&network, 1, paid_back).await;
     let film = tokio::time::timeout(HANG, fetching).await.expect("refused for ever");
     match film {
         Ok(film) => assert!(film == network.film),
@@ -139,7 +141,50 @@ async fn a_second_film_beyond_the_limit_is_refused_until_the_first_is_paid_back(
             assert!(again.expect("refused for ever").unwrap() == network.film);
         }
     }
-    assert!(!liens(&network, 1).await.is_empty());
+    viewer.clone().shutdown().await;
+    the_operators_see(&network, paid_back).await;
+}
+
+/// By the verbs: so much was paid back to all holders, and what the ledger says is out.
+async fn the_operators_see(network: &Network, paid_back: Amount) {
+    let sum = |amounts: Vec<Amount>| units(amounts.iter().map(|it| it.base_units()).sum());
+    until("the lenders know what was paid back, and what not", async || {
+        let reports = network.holders.iter().map(|holder| holder.earnings_report().unwrap());
+        let (repaid, out): (Vec<_>, Vec<_>) = reports
+            .map(|it| (it.repaid.parse::<Amount>().unwrap(), it.outstanding.parse().unwrap()))
+            .unzip();
+        (sum(repaid), sum(out)) == (paid_back, owed(&liens(network, 1).await))
+    })
+    .await;
+    let loans = liens(network, 1).await;
+    assert!(!loans.is_empty());
+    let (mut repaid, mut out, mut listed) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, holder) in network.holders.iter().enumerate() {
+        holder.clone().shutdown().await;
+        let report: Value =
+            serde_json::from_str(&network.verb(index, &["earnings", "--json"]).await).unwrap();
+        let amount = |name: &str| report[name].as_str().unwrap().parse::<Amount>().unwrap();
+        repaid.push(amount("repaid"));
+        out.push(amount("outstanding"));
+        let text = network.verb(index, &["earnings"]).await;
+        if amount("repaid") > Amount::ZERO {
+            let said = report["repaid"].as_str().unwrap();
+            assert!(text.contains(&format!("repaid      {said} POP")), "{text}");
+        }
+        let list = network.verb(index, &["loan", "list", "--json"]).await;
+        let list: Value = serde_json::from_str(&list).unwrap();
+        for loan in list["lent"].as_array().unwrap() {
+            let id = loan["loan"].as_str().unwrap().to_owned();
+            assert!(network.verb(index, &["loan", "list"]).await.contains(&id));
+            listed.push(id);
+        }
+    }
+    assert_eq!((sum(repaid), sum(out)), (paid_back, owed(&loans)));
+    // What nobody accepted by hand, the nodes did by themselves.
+    let mut on_ledger: Vec<_> = loans.iter().map(|(id, _)| id.to_string()).collect();
+    on_ledger.sort();
+    listed.sort();
+    assert_eq!(listed, on_ledger);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! A ledger, masternodes that sell, and viewers with or without money.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -158,6 +159,16 @@ impl Network {
 
     pub(crate) fn ledger(&self) -> LedgerClient {
         self.keeper.ledger().unwrap()
+    }
+
+    /// What the program says to the operator of a holder that isn't running.
+    pub(crate) async fn verb(&self, holder: usize, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pop-node"));
+        command.args(arguments).arg("--data-dir").arg(self.home(&format!("holder-{holder}")));
+        command.arg("--ledger").arg(self.address().to_string());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Give a viewer a vault with so much in it.

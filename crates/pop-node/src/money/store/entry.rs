@@ -8,6 +8,7 @@ use pop_wire::{Amount, ContentId, PeerId, UnixTime, WalletAddress};
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::Stored;
+use super::loans::add_repaid;
 
 pub(super) const PAYEES: TableDefinition<'_, &[u8; 20], &[u8]> = TableDefinition::new("payees");
 pub(super) const PAYERS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("payers");
@@ -36,8 +37,10 @@ pub(in crate::money) enum Write {
     Earned(Earned),
     /// What we lent.
     Lent(LentLoan),
-    /// The loan of this number is paid back, or never came about.
+    /// The loan of this number never came about.
     LoanGone(u64),
+    /// The loan of this number is paid back, with interest.
+    LoanPaid { number: u64, amount: Amount },
     /// A payer has gone, and nothing of it is left to redeem.
     PayerGone(VaultId),
     /// What a borrower may take.
@@ -103,6 +106,10 @@ impl Write {
                 let bytes = credit.bytes.to_be_bytes();
                 put_fields(out, 8, &[&credit.borrower.0, &credit.loan.0, &bytes]);
             }
+            Self::LoanPaid { number, amount } => {
+                let amount = amount.base_units().to_be_bytes();
+                put_fields(out, 9, &[&number.to_be_bytes(), &amount]);
+            }
         }
     }
 
@@ -126,6 +133,13 @@ impl Write {
                 let bytes = u64::from_be_bytes(bytes.try_into().ok()?);
                 let (borrower, loan) = (WalletAddress(*borrower), LoanId(*loan));
                 Some(Self::Credit(Credit { borrower, loan, bytes }))
+            }
+            9 => {
+                let (number, amount) = rest.split_first_chunk()?;
+                let amount = u128::from_be_bytes(amount.try_into().ok()?);
+                let (number, amount) =
+                    (u64::from_be_bytes(*number), Amount::from_base_units(amount));
+                Some(Self::LoanPaid { number, amount })
             }
             _ => None,
         }
@@ -156,6 +170,10 @@ impl Write {
             }
             Self::LoanGone(number) => {
                 transaction.open_table(LENT)?.remove(number)?;
+            }
+            Self::LoanPaid { number, amount } => {
+                transaction.open_table(LENT)?.remove(number)?;
+                add_repaid(transaction, *amount)?;
             }
             Self::Credit(Credit { borrower, bytes: 0, .. }) => {
                 transaction.open_table(CREDITS)?.remove(&borrower.0)?;

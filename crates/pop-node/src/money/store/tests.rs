@@ -80,7 +80,8 @@ fn loan() -> LentLoan {
 
 fn every_kind() -> Vec<Write> {
     let credit = Credit { borrower: WalletAddress([5; 20]), loan: LoanId([6; 32]), bytes: 7 };
-    let gone = [Write::LoanGone(13), Write::PayerGone(VaultId([8; 32]))];
+    let paid = Write::LoanPaid { number: 13, amount: amount(u128::MAX) };
+    let gone = [Write::LoanGone(13), paid, Write::PayerGone(VaultId([8; 32]))];
     let kept = [promise(1), voucher(2), Write::Vault(vault()), earned(3), Write::Lent(loan())];
     kept.into_iter().chain(gone).chain([Write::Credit(credit)]).collect()
 }

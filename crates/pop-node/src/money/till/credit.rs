@@ -308,7 +308,8 @@ impl Till {
         match self.lending.lender.repaid(number, paid) {
             Some(Amount::ZERO) => {
                 tracing::info!(%borrower, %paid, "a loan is paid back");
-                self.bank.writer.store(Write::LoanGone(number), None);
+                let amount = known.note.owed().unwrap_or(paid);
+                self.bank.writer.store(Write::LoanPaid { number, amount }, None);
             }
             _ => self.store_loan(number),
         }

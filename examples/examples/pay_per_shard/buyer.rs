@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pop_erasure::{Content, ContentKey, Decoder, VerifiedShard};
 use pop_incentive::exposure::{ExposureLimits, IpPrefix};
-use pop_incentive::payer::{Payer, PayerInput, PayerOutput};
+use pop_incentive::purse::{Purse, PurseInput, PurseOutput, Traffic, Wanted};
 use pop_incentive::quote::Demand;
 use pop_incentive::rate::{Rate, Tariff};
 use pop_incentive::record::PayerRecord;
@@ -14,7 +14,7 @@ use pop_incentive::voucher::VaultInfo;
 use pop_wire::message::{GetShard, Shard};
 use pop_wire::{Amount, ColumnIndex, Message, RequestId, SegmentIndex, WalletAddress};
 
-use crate::link::{Link, Word};
+use crate::link::{LINE, Link, Word};
 use crate::seller::KEY;
 use crate::{Failure, domain, now, store};
 
@@ -29,8 +29,8 @@ pub(crate) struct Bought {
 struct Buyer<'a> {
     folder: &'a Path,
     link: Link,
-    payer: Payer,
-    payee: WalletAddress,
+    purse: Purse,
+    vault: VaultInfo,
 }
 
 pub(crate) fn buy(folder: &Path, socket: TcpStream, vault: VaultInfo) -> Result<Bought, Failure> {
@@ -39,23 +39,23 @@ pub(crate) fn buy(folder: &Path, socket: TcpStream, vault: VaultInfo) -> Result<
         return Err("expected the manifest first".into());
     };
     let content = Content::new(reply.manifest.verify()?)?;
-    let Word::Quote(quote) = link.receive()? else { return Err("expected a quote".into()) };
     let rate_max = Rate::new(Amount::ONE_POP).ok_or("more than zero")?;
     let demand = Demand { content: content.id(), rate_max, peak_min_kbps: 2_000 };
-    let tariff = quote.accept(&domain(), now(), &demand)?;
-    let payee = quote.quote.payee;
+    let wanted = wanted(&content);
+    let payload_bytes = wanted.iter().map(|(_, _, bytes)| u64::from(*bytes)).sum();
+    let shard_bytes = content.manifest().shard_bytes.into();
 
     let stored = store::read(folder, store::PAYER)?;
     let stored = stored.map(|bytes| PayerRecord::decode(&bytes)).transpose()?;
     let limits = ExposureLimits::default();
-    let payer = Payer::new(domain(), crate::buyer(), vault, limits, stored)?;
-    let mut buyer = Buyer { folder, link, payer, payee };
-    let prefix = IpPrefix::from(buyer.link.peer()?);
-    buyer.tell(PayerInput::Open { payee, tariff, prefix })?;
-
-    let wanted = wanted(&content);
-    let payload_bytes = wanted.iter().map(|(_, _, bytes)| u64::from(*bytes)).sum();
-    buyer.tell(PayerInput::Want { payee, bytes: payload_bytes })?;
+    let purse = Purse::new(crate::buyer(), limits, stored.into_iter().collect());
+    let mut buyer = Buyer { folder, link, purse, vault };
+    let (seller, prefix) = (seller(), IpPrefix::from(buyer.link.peer()?));
+    buyer.tell(PurseInput::Ledger(domain()))?;
+    let wanted_of_seller = Wanted { demand, shard_bytes };
+    buyer.tell(PurseInput::LineUp { line: LINE, seller, prefix, wanted: wanted_of_seller })?;
+    let traffic = Traffic { asked: payload_bytes, ..Traffic::default() };
+    buyer.tell(PurseInput::Traffic { seller, traffic })?;
     for (number, (segment, column, _)) in (0..).zip(&wanted) {
         let (id, content) = (RequestId(number), content.id());
         let (segment, column) = (*segment, *column);
@@ -63,7 +63,8 @@ pub(crate) fn buy(folder: &Path, socket: TcpStream, vault: VaultInfo) -> Result<
         buyer.link.send(&Word::Exchange(Message::GetShard(get)))?;
     }
     let shards = buyer.collect(&content, &wanted)?;
-    buyer.tell(PayerInput::Close { payee })?;
+    let tariff = buyer.purse.offer(seller).ok_or("a quote was taken")?.tariff;
+    buyer.tell(PurseInput::LineDown { line: LINE })?;
     buyer.link.send(&Word::Goodbye)?;
 
     let mut decoder = Decoder::new(content, ContentKey::from_bytes(KEY))?;
@@ -71,7 +72,7 @@ pub(crate) fn buy(folder: &Path, socket: TcpStream, vault: VaultInfo) -> Result<
     for (segment, shards) in &shards {
         plaintext.extend_from_slice(&decoder.decode(*segment, shards)?);
     }
-    Ok(Bought { plaintext, payload_bytes, promised: buyer.payer.promised(), tariff })
+    Ok(Bought { plaintext, payload_bytes, promised: buyer.purse.promised(), tariff })
 }
 
 /// The first k shards of each segment, with their lengths.
@@ -92,10 +93,12 @@ impl Buyer<'_> {
         wanted: &[(SegmentIndex, ColumnIndex, u32)],
     ) -> Result<BTreeMap<SegmentIndex, Vec<VerifiedShard>>, Failure> {
         let mut shards: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        let payee = self.payee;
-        for _ in 0..=wanted.len() {
+        let mut missing = wanted.len();
+        while missing > 0 {
             match self.link.receive()? {
-                Word::Served { bytes } => self.tell(PayerInput::Served { payee, bytes })?,
+                Word::Money(message) => {
+                    self.tell(PurseInput::Heard { line: LINE, message: *message })?;
+                }
                 Word::Exchange(Message::Shard(shard)) => {
                     let asked = usize::try_from(shard.id.0).ok().and_then(|id| wanted.get(id));
                     let (segment, column, _) = asked.ok_or("a shard that nobody asked for")?;
@@ -107,9 +110,11 @@ impl Buyer<'_> {
                         segment_path,
                         content_path,
                     )?;
-                    let bytes = u64::try_from(verified.payload().len())?;
+                    let received = u64::try_from(verified.payload().len())?;
                     shards.entry(*segment).or_default().push(verified);
-                    self.tell(PayerInput::Verified { payee, bytes })?;
+                    missing -= 1;
+                    let traffic = Traffic { received, ..Traffic::default() };
+                    self.tell(PurseInput::Traffic { seller: seller(), traffic })?;
                 }
                 _ => return Err("expected a shard".into()),
             }
@@ -118,21 +123,22 @@ impl Buyer<'_> {
     }
 
     /// Tell the machine what happened, and do what it says.
-    fn tell(&mut self, input: PayerInput) -> Result<(), Failure> {
-        self.payer.handle(input)?;
-        while let Some(output) = self.payer.poll() {
+    fn tell(&mut self, input: PurseInput) -> Result<(), Failure> {
+        self.purse.handle(now(), input)?;
+        while let Some(output) = self.purse.poll() {
             match output {
-                PayerOutput::Persist(record) => {
+                PurseOutput::Say { message, .. } => {
+                    self.link.send(&Word::Money(Box::new(message)))?;
+                }
+                PurseOutput::LookUp { .. } => {
+                    self.purse.handle(now(), PurseInput::Vault(self.vault))?;
+                }
+                PurseOutput::Persist(record) => {
                     store::write(self.folder, store::PAYER, &record.encode())?;
-                    self.payer.handle(PayerInput::Persisted { payee: record.payee })?;
+                    self.purse.handle(now(), PurseInput::Persisted { seller: record.payee })?;
                 }
-                PayerOutput::Terms { position, .. } => {
-                    self.link.send(&Word::Terms { position })?;
-                }
-                PayerOutput::Send(voucher) => {
-                    self.link.send(&Word::Voucher(Box::new(voucher)))?;
-                }
-                PayerOutput::VaultLow { short, .. } => {
+                PurseOutput::Accepted { .. } => {}
+                PurseOutput::VaultLow { short, .. } => {
                     return Err(format!("the vault lacks {short}").into());
                 }
                 other => return Err(format!("the seller is not honest: {other:?}").into()),
@@ -140,4 +146,8 @@ impl Buyer<'_> {
         }
         Ok(())
     }
+}
+
+fn seller() -> WalletAddress {
+    crate::seller().peer_id().wallet_address()
 }

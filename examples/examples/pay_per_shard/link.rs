@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pop_incentive::quote::SignedQuote;
-use pop_incentive::voucher::SignedVoucher;
+use pop_incentive::ids::LineId;
+use pop_incentive::message::PaymentMessage;
 use pop_wire::Message;
 use pop_wire::limits::FRAME_BYTES_MAX;
 
@@ -15,17 +15,14 @@ use crate::Failure;
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The only link that there is.
+pub(crate) const LINE: LineId = LineId(1);
+
 pub(crate) enum Word {
     /// Shards and who asks for them.
     Exchange(Message),
-    /// What the seller asks for.
-    Quote(Box<SignedQuote>),
-    /// The buyer takes the quote; so many bytes came before.
-    Terms { position: u64 },
-    /// The seller's count, which answers the terms.
-    Served { bytes: u64 },
-    /// Money.
-    Voucher(Box<SignedVoucher>),
+    /// Between purse and till.
+    Money(Box<PaymentMessage>),
     /// The buyer has all it wanted.
     Goodbye,
 }
@@ -34,24 +31,16 @@ impl Word {
     fn encode(&self) -> (u8, Vec<u8>) {
         match self {
             Self::Exchange(message) => (0, message.encode().to_vec()),
-            Self::Quote(quote) => (1, quote.encode().to_vec()),
-            Self::Terms { position } => (2, position.to_be_bytes().to_vec()),
-            Self::Served { bytes } => (3, bytes.to_be_bytes().to_vec()),
-            Self::Voucher(voucher) => (4, voucher.encode().to_vec()),
-            Self::Goodbye => (5, Vec::new()),
+            Self::Money(message) => (1, message.encode()),
+            Self::Goodbye => (2, Vec::new()),
         }
     }
 
     fn decode(kind: u8, body: Vec<u8>) -> Result<Self, Failure> {
-        let number =
-            |body: &[u8]| -> Result<u64, Failure> { Ok(u64::from_be_bytes(body.try_into()?)) };
         Ok(match kind {
             0 => Self::Exchange(Message::decode(Bytes::from(body))?),
-            1 => Self::Quote(Box::new(SignedQuote::decode(&body)?)),
-            2 => Self::Terms { position: number(&body)? },
-            3 => Self::Served { bytes: number(&body)? },
-            4 => Self::Voucher(Box::new(SignedVoucher::decode(&body)?)),
-            5 => Self::Goodbye,
+            1 => Self::Money(Box::new(PaymentMessage::decode(&body)?)),
+            2 => Self::Goodbye,
             _ => return Err("a word that nobody knows".into()),
         })
     }

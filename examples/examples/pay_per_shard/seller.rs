@@ -7,22 +7,21 @@ use std::path::Path;
 use pop_erasure::{ContentKey, EncodedSegment, Encoder, Geometry, Media, Publication};
 use pop_incentive::exposure::{ExposureLimits, IpPrefix};
 use pop_incentive::ledger::{Ledger as _, LocalLedger, Operation, SignedOperation};
-use pop_incentive::payee::{Payee, PayeeInput, PayeeOutput, PayeePolicy};
-use pop_incentive::quote::Quote;
-use pop_incentive::rate::{Meter, Rate, Tariff};
+use pop_incentive::message::Objection;
+use pop_incentive::payee::PayeePolicy;
+use pop_incentive::rate::Rate;
 use pop_incentive::record::PayeeRecord;
+use pop_incentive::till::{Till, TillInput, TillOutput};
 use pop_wire::message::{GetShard, ManifestReply, Shard};
-use pop_wire::{Amount, ContentId, Message, RequestId, SegmentIndex};
+use pop_wire::{Amount, ContentId, Message, RequestId, SegmentIndex, WalletAddress};
 
-use crate::link::{Link, Word};
-use crate::{Failure, domain, film, now, store, vault_id};
+use crate::link::{LINE, Link, Word};
+use crate::{Failure, domain, film, now, store};
 
 /// The content key, which the buyer has from the link that it was given.
 pub(crate) const KEY: [u8; 32] = [4; 32];
 /// A film of 5 Mbit/s.
 const PEAK_KBPS: u32 = 5_000;
-/// Seconds for which the quote is good.
-const QUOTE_LIFE_S: u64 = 3_600;
 
 /// A published film with all its shards.
 struct Film {
@@ -33,17 +32,18 @@ struct Film {
 struct Seller<'a> {
     folder: &'a Path,
     link: Link,
-    payee: Payee,
-    tariff: Tariff,
-    /// Bytes that may be served in all, and the requests that wait for more.
-    allowance: u64,
+    till: Till,
+    ledger: LocalLedger,
+    content: ContentId,
+    rate: Rate,
+    /// Requests that wait until more may be served.
     requests: VecDeque<GetShard>,
 }
 
 /// Serve one buyer.
 pub(crate) fn serve(folder: &Path, mebibytes: usize) -> Result<(), Failure> {
     let film = Film::publish(&film(mebibytes))?;
-    let mut ledger = store::open_ledger(folder)?;
+    let ledger = store::open_ledger(folder)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     let (socket, _) = listener.accept()?;
@@ -52,33 +52,25 @@ pub(crate) fn serve(folder: &Path, mebibytes: usize) -> Result<(), Failure> {
     let manifest = film.publication.manifest().signed().clone();
     let reply = ManifestReply { id: RequestId(0), manifest };
     link.send(&Word::Exchange(Message::ManifestReply(reply)))?;
-    let quote = quote(film.publication.manifest().content_id())?;
-    let tariff = quote.tariff().ok_or("a tier")?;
-    link.send(&Word::Quote(Box::new(quote.sign(&domain(), &crate::seller()))))?;
 
-    // The only look at the ledger before the money is redeemed.
-    let vault = ledger.vault(vault_id())?.ok_or("the buyer has a vault")?;
-    let unredeemed_max = vault.balance();
+    // One buyer may owe us all that it has in its vault.
+    let unredeemed_max = Amount::from_base_units(u128::MAX);
     let policy = PayeePolicy { exposure: ExposureLimits::default(), unredeemed_max };
-    let mut payee = Payee::new(domain(), quote.payee, policy, [])?;
-    payee.handle(PayeeInput::Vault(vault))?;
+    let till = Till::new(crate::seller(), policy, Vec::new());
+    let rate = Rate::new(Amount::from_base_units(10_u128.pow(16))).ok_or("more than zero")?;
+    let content = film.publication.manifest().content_id();
     let requests = VecDeque::new();
-    let mut seller = Seller { folder, link, payee, tariff, allowance: 0, requests };
+    let mut seller = Seller { folder, link, till, ledger, content, rate, requests };
+    let prefix = IpPrefix::from(seller.link.peer()?);
+    seller.tell(TillInput::Ledger { domain: domain(), serial: 1 })?;
+    seller.tell(TillInput::LineUp { line: LINE, customer: buyer(), prefix })?;
     while seller.hear(&film)? {}
-    redeem(folder, &mut ledger)
+    redeem(folder, &mut seller.ledger)
 }
 
-fn quote(content: ContentId) -> Result<Quote, Failure> {
-    let now = now();
-    Ok(Quote {
-        content,
-        payee: crate::seller().peer_id().wallet_address(),
-        rate: Rate::new(Amount::from_base_units(10_u128.pow(16))).ok_or("more than zero")?,
-        peak_kbps: PEAK_KBPS,
-        serial: 1,
-        valid_from: now,
-        valid_until: now.after_s(QUOTE_LIFE_S),
-    })
+/// Who is at the other end: a real transport proves it.
+fn buyer() -> WalletAddress {
+    crate::buyer().peer_id().wallet_address()
 }
 
 /// Have the voucher on the disk paid.
@@ -101,16 +93,10 @@ fn redeem(folder: &Path, ledger: &mut LocalLedger) -> Result<(), Failure> {
 impl Seller<'_> {
     /// Take in one word; false after the last.
     fn hear(&mut self, film: &Film) -> Result<bool, Failure> {
-        let vault = vault_id();
         match self.link.receive()? {
-            Word::Terms { position } => {
-                // By our own quote, from the first byte on: this buyer never came before.
-                let (meter, prefix) = (Meter::new(self.tariff), IpPrefix::from(self.link.peer()?));
-                self.tell(PayeeInput::Open { vault, meter, position, prefix })?;
-                let bytes = self.payee.served_bytes(vault);
-                self.link.send(&Word::Served { bytes })?;
+            Word::Money(message) => {
+                self.tell(TillInput::Heard { line: LINE, message: *message })?;
             }
-            Word::Voucher(voucher) => self.tell(PayeeInput::Voucher(*voucher))?,
             Word::Exchange(Message::GetShard(get)) => self.requests.push_back(get),
             Word::Goodbye => return Ok(false),
             _ => return Err("expected a request".into()),
@@ -120,31 +106,51 @@ impl Seller<'_> {
     }
 
     fn serve_allowed(&mut self, film: &Film) -> Result<(), Failure> {
-        let vault = vault_id();
         while let Some(get) = self.requests.front() {
             let shard = film.shard(get).ok_or("a shard of this film")?;
             let bytes = u64::try_from(shard.payload.len())?;
-            if self.payee.served_bytes(vault) + bytes > self.allowance {
+            if bytes > self.till.allowed(buyer()) {
                 break;
             }
-            self.tell(PayeeInput::Served { vault, bytes })?;
+            self.tell(TillInput::Served { customer: buyer(), bytes })?;
             self.link.send(&Word::Exchange(Message::Shard(shard)))?;
             self.requests.pop_front();
         }
         Ok(())
     }
 
-    fn tell(&mut self, input: PayeeInput) -> Result<(), Failure> {
-        self.payee.handle(input)?;
-        while let Some(output) = self.payee.poll() {
+    fn tell(&mut self, input: TillInput) -> Result<(), Failure> {
+        self.till.handle(now(), input)?;
+        while let Some(output) = self.till.poll() {
             match output {
-                PayeeOutput::Persist(record) => {
-                    store::write(self.folder, store::PAYEE, &record.encode())?;
-                    self.payee.handle(PayeeInput::Persisted { vault: vault_id() })?;
+                TillOutput::Say { message, .. } => {
+                    self.link.send(&Word::Money(Box::new(message)))?;
                 }
-                PayeeOutput::Allowance { bytes, .. } => self.allowance = bytes,
+                TillOutput::Asked { line, demand, .. } => {
+                    let objection = Objection::NotForSale;
+                    let answer = match demand.content == self.content {
+                        true => {
+                            TillInput::Sell { line, demand, rate: self.rate, peak_kbps: PEAK_KBPS }
+                        }
+                        false => TillInput::Refuse { line, objection },
+                    };
+                    self.till.handle(now(), answer)?;
+                }
+                TillOutput::LookUp { vault } => {
+                    let answer = match self.ledger.vault(vault)? {
+                        // Nothing of this buyer was ever redeemed.
+                        Some(info) => TillInput::Vault { info, redeemed: Amount::ZERO },
+                        None => TillInput::NoVault { vault },
+                    };
+                    self.till.handle(now(), answer)?;
+                }
+                TillOutput::Persist(record) => {
+                    store::write(self.folder, store::PAYEE, &record.encode())?;
+                    let vault = record.signed.voucher.vault;
+                    self.till.handle(now(), TillInput::Persisted { vault })?;
+                }
                 // A seller of many films would redeem now; this one does when all is sold.
-                PayeeOutput::Redeem(_) => {}
+                TillOutput::Redeem | TillOutput::Allow { .. } | TillOutput::Opened { .. } => {}
                 other => return Err(format!("the buyer is not honest: {other:?}").into()),
             }
         }

@@ -4,7 +4,7 @@ use pop_incentive::exposure::{ExposureLimits, IpPrefix};
 use pop_incentive::ids::LineId;
 use pop_incentive::message::{Objection, PaymentMessage, Terms};
 use pop_incentive::payee::PayeePolicy;
-use pop_incentive::purse::{Purse, PurseError, PurseInput, PurseOutput};
+use pop_incentive::purse::{Purse, PurseError, PurseInput, PurseOutput, Traffic};
 use pop_incentive::quote::{Quote, QuoteError};
 use pop_incentive::rate::Meter;
 use pop_incentive::record::PayerRecord;
@@ -181,4 +181,32 @@ fn terms_for_another_vault_are_refused_and_a_vault_is_looked_up_once_a_second() 
     assert!(till.is_waiting());
     till.handle(NOW, TillInput::Second).unwrap();
     assert_eq!(till.poll(), Some(TillOutput::LookUp { vault }));
+}
+
+#[test]
+fn a_voucher_that_was_said_on_a_link_that_ends_is_said_again_on_another() {
+    let mut purse = purse(Vec::new());
+    let (seller, prefix, other) = (address(2), IpPrefix::Unknown, LineId(2));
+    let up = PurseInput::LineUp { line: other, seller, prefix, wanted: wanted() };
+    purse.handle(NOW, up).unwrap();
+    hear(&mut purse, NOW, quote(), 2);
+    purse.handle(NOW, PurseInput::Vault(vault(1, price(1 << 30)))).unwrap();
+    let traffic = Traffic { asked: 1 << 20, ..Traffic::default() };
+    purse.handle(NOW, PurseInput::Traffic { seller, traffic }).unwrap();
+    purse.handle(NOW, PurseInput::Persisted { seller }).unwrap();
+    let vouchers = |purse: &mut Purse| -> Vec<_> {
+        let said = |output| match output {
+            PurseOutput::Say { line, message: PaymentMessage::Voucher(it) } => Some((line, it)),
+            _ => None,
+        };
+        core::iter::from_fn(|| purse.poll()).filter_map(said).collect()
+    };
+    let [(line, voucher)] = vouchers(&mut purse)[..] else { panic!("one voucher") };
+    assert_eq!(line, other, "the newest link");
+    purse.handle(NOW, PurseInput::LineDown { line: other }).unwrap();
+    assert_eq!(vouchers(&mut purse), [(LINE, voucher)]);
+    // The last link: it is sent again with the next terms, if there are any.
+    purse.handle(NOW, PurseInput::LineDown { line: LINE }).unwrap();
+    assert_eq!(vouchers(&mut purse), []);
+    assert!(!purse.is_linked(seller));
 }

@@ -11,6 +11,7 @@ use super::purse::{Purse, in_days};
 use super::{Context, earnings};
 use crate::disk::{create_private, write_once};
 use crate::error::NodeError;
+use crate::money::Earnings as Report;
 use crate::settings::Layer;
 
 /// Hex digits of a note, with room for white space.
@@ -146,8 +147,12 @@ impl List {
         let settings = context.settings(&self.settings)?;
         // What was lent by hand, and what the node lent by itself.
         let mut lent_ids = lent(&settings.data_dir);
-        let by_node = earnings::report(&settings).await?.loans;
-        lent_ids.extend(by_node.iter().filter_map(|row| name::<LoanId>(&row.loan).ok()));
+        match earnings::report(&settings).await {
+            Ok(Report { loans, .. }) => {
+                lent_ids.extend(loans.iter().filter_map(|row| name::<LoanId>(&row.loan).ok()));
+            }
+            Err(error) => eprintln!("what this node lent by itself isn't shown: {error}"),
+        }
         let facts = Purse::with(settings, async |purse| {
             let owed = purse.ledger.liens(purse.wallet()).await?;
             let owed = owed.iter().map(|(id, loan)| about(*id, loan)).collect();

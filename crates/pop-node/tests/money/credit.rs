@@ -142,16 +142,18 @@ async fn a_second_film_beyond_the_limit_is_refused_until_the_first_is_paid_back(
         }
     }
     viewer.clone().shutdown().await;
-    the_operators_see(&network, paid_back).await;
+    the_operators_see(&mut network, paid_back).await;
 }
 
 /// By the verbs: so much was paid back to all holders, and what the ledger says is out.
-async fn the_operators_see(network: &Network, paid_back: Amount) {
+async fn the_operators_see(network: &mut Network, paid_back: Amount) {
     let sum = |amounts: Vec<Amount>| units(amounts.iter().map(|it| it.base_units()).sum());
     until("the lenders know what was paid back, and what not", async || {
         let reports = network.holders.iter().map(|holder| holder.earnings_report().unwrap());
         let (repaid, out): (Vec<_>, Vec<_>) = reports
-            .map(|it| (it.repaid.parse::<Amount>().unwrap(), it.outstanding.parse().unwrap()))
+            .map(|it| {
+                (it.repaid.parse::<Amount>().unwrap(), it.outstanding.parse::<Amount>().unwrap())
+            })
             .unzip();
         (sum(repaid), sum(out)) == (paid_back, owed(&liens(network, 1).await))
     })
@@ -159,8 +161,9 @@ async fn the_operators_see(network: &Network, paid_back: Amount) {
     let loans = liens(network, 1).await;
     assert!(!loans.is_empty());
     let (mut repaid, mut out, mut listed) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, holder) in network.holders.iter().enumerate() {
-        holder.clone().shutdown().await;
+    while let Some(holder) = network.holders.pop() {
+        let index = network.holders.len();
+        holder.shutdown().await;
         let report: Value =
             serde_json::from_str(&network.verb(index, &["earnings", "--json"]).await).unwrap();
         let amount = |name: &str| report[name].as_str().unwrap().parse::<Amount>().unwrap();

@@ -337,17 +337,11 @@ impl World {
                 }
                 self.tell_purse(PurseInput::Heard { line, message });
             }
-            Event::Asked(line, bytes) => {
-                if self.line == Some(line) {
-                    self.requested = bytes;
-                }
-            }
-            Event::Data(line, bytes) => {
-                if self.line == Some(line) {
-                    self.got += bytes;
-                    let traffic = Traffic { received: bytes, ..Traffic::default() };
-                    self.tell_purse(PurseInput::Traffic { seller: address(2), traffic });
-                }
+            Event::Asked(line, bytes) if self.line == Some(line) => self.requested = bytes,
+            Event::Data(line, bytes) if self.line == Some(line) => {
+                self.got += bytes;
+                let traffic = Traffic { received: bytes, ..Traffic::default() };
+                self.tell_purse(PurseInput::Traffic { seller: address(2), traffic });
             }
             Event::PurseLedger(life) if life == self.purse_life => {
                 self.tell_purse(PurseInput::Ledger(domain()));
@@ -385,7 +379,7 @@ impl World {
             Event::Second(life) if life == self.till_life => {
                 self.tell_till(TillInput::Second);
             }
-            // Of a life that is over.
+            // Of a life or a link that is over.
             _ => {}
         }
     }

@@ -13,8 +13,9 @@ use pop_incentive::ledger::{DecodeError, Head, LedgerParameters, LedgerState};
 use pop_incentive::typed_data::LedgerDomain;
 use pop_wire::WalletAddress;
 
-/// Bytes that a decoder may hold for each byte of its input: lists of decoded values are larger.
-const BYTES_PER_INPUT_BYTE_MAX: usize = 16;
+/// Bytes that a decoder may hold for each byte of its input: an entry of 18 bytes is 128 in memory, and
+/// a list that grows holds up to three times as many.
+const BYTES_PER_INPUT_BYTE_MAX: usize = 32;
 /// The same whatever the input.
 const BYTES_MAX: usize = 64 * 1024;
 

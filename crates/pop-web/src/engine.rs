@@ -167,7 +167,7 @@ impl Engine {
     /// A look at a film; `None` if it is not open.
     pub fn film_stats(&self, film: FilmId) -> Option<FilmStats> {
         let film = self.films.get(&film).filter(|film| !film.is_kept())?;
-        let mut stats = film.stats();
+        let mut stats = film.stats(&self.hub.cache);
         stats.up_bytes = self.serving.up_bytes_of(&film.content());
         (stats.spent, stats.earned) = self.money.totals();
         for (link, source) in film.viewer_links().into_iter().zip(&mut stats.sources) {

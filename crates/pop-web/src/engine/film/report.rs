@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
+use pop_wire::sorted::SortedSet;
+
 use super::Film;
 use crate::engine::FilmStats;
+use crate::engine::cache::Cache;
 use crate::engine::limits::{STATS_RANGES_MAX, STATS_SOURCES_MAX};
 
 impl Film {
-    pub(in crate::engine) fn stats(&self) -> FilmStats {
+    pub(in crate::engine) fn stats(&self, cache: &Cache) -> FilmStats {
         let mut stats = FilmStats { read_bytes: self.reads.given_bytes, ..FilmStats::default() };
         let fetcher = self.playing.as_ref().map(|playing| &playing.fetcher);
         stats.sources = self.sources.report(fetcher, STATS_SOURCES_MAX);
@@ -22,7 +25,9 @@ impl Film {
         let layout = playing.content.layout();
         let segment_bytes = layout.segment_bytes().max(1);
         let mut held: Vec<Range<u64>> = Vec::new();
-        for segment in playing.plain.segments() {
+        let cached = cache.segments(&self.content).into_iter().flatten();
+        let here: SortedSet<u64> = playing.plain.segments().chain(cached).collect();
+        for segment in here {
             let start = segment * segment_bytes;
             let end = (start + segment_bytes).min(layout.length_bytes());
             let room = held.len() < STATS_RANGES_MAX;

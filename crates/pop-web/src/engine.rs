@@ -290,7 +290,8 @@ impl Engine {
 
     /// Meet other viewers.
     fn meet(&mut self) {
-        self.swarm.connect(&mut self.hub, &self.directory);
+        let is_open = self.open_films() > 0;
+        self.swarm.connect(&mut self.hub, &self.directory, is_open);
         self.swarm.tick(&self.hub);
         for link in self.swarm.settle(&mut self.hub) {
             self.link_down(link);

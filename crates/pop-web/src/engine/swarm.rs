@@ -115,9 +115,9 @@ impl Swarm {
         meet.links.into_iter().find(|other| *other != link)
     }
 
-    /// Keep a link to one relay while something is watched.
-    pub(super) fn connect(&mut self, hub: &mut Hub, directory: &Directory) {
-        if self.attended.is_empty() {
+    /// Keep a link to one relay while something is watched, or is about to be.
+    pub(super) fn connect(&mut self, hub: &mut Hub, directory: &Directory, is_open: bool) {
+        if self.attended.is_empty() && !(is_open && hub.config.webrtc) {
             return;
         }
         if self.relay.as_ref().is_some_and(|relay| relay.reach.has_failed()) {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use pop_web::engine::{EngineError, Event, SourceKind};
+use pop_web::engine::{EngineError, Event, Input, SourceKind};
 use proptest::prelude::*;
 
 use crate::masternode::Published;
@@ -32,6 +32,40 @@ fn a_film_is_opened_and_read_to_its_end() {
     assert_eq!(stats.read_bytes, length(&film));
     assert!(stats.from_masternodes_bytes >= length(&film));
     assert_eq!(stats.from_viewers_bytes, 0);
+}
+
+/// Round trips from the link to the first bytes: two to be linked to an entry node (transport and
+/// handshake), hello, and the answer that names the holders; as many to a holder, and the shards.
+const ROUND_TRIPS: u64 = 8;
+
+#[test]
+fn the_first_bytes_take_few_round_trips_and_no_read_is_waited_for() {
+    let film = film();
+    let latency_ms = 100;
+    let mut world = World::new(seed(), NODES, &film);
+    world.link = Some((latency_ms, 1 << 20));
+    let viewer = world.viewer(|_| {});
+    world.viewers[viewer].open(0, &film);
+    let read = world.viewers[viewer].read(0, &film, 0..u64::MAX, Some(125_000));
+    let has_begun = |world: &World| world.viewers[viewer].reads[&read].first_byte_at.is_some();
+    assert!(world.run(20_000, has_begun));
+    let round_trips = world.now.div_ceil(2 * latency_ms);
+    assert!(round_trips <= ROUND_TRIPS, "{round_trips}");
+
+    // A player that waits, and whose request is still on its way.
+    let mut world = World::new(seed(), NODES, &film);
+    world.link = Some((latency_ms, 1 << 20));
+    let viewer = world.viewer(|_| {});
+    world.viewers[viewer].open(0, &film);
+    assert!(world.run(20_000, |world| world.viewers[viewer].opened_at.is_some()));
+    let (film_id, position_bytes, bytes_per_s, is_waiting) = (FILM, 0, 0, true);
+    let play = Input::Play { film: film_id, position_bytes, bytes_per_s, is_waiting };
+    let now = world.now;
+    world.viewers[viewer].tell(now, play);
+    world.run(2 * latency_ms * ROUND_TRIPS, |_| false);
+    let now = world.now;
+    let read = world.viewers[viewer].read(now, &film, 0..1_000, None);
+    assert!(world.run(60, |world| world.viewers[viewer].reads[&read].is_over), "it is here");
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Watching {
     }
 
     /// Bytes from viewers, of all, in per cent.
-    fn from_viewers(self, world: &World) -> u64 {
+    fn viewers_percent(self, world: &World) -> u64 {
         let stats = world.viewers[self.viewer].engine.film_stats(FILM).unwrap();
         let all = stats.from_viewers_bytes + stats.from_masternodes_bytes;
         stats.from_viewers_bytes * 100 / all.max(1)
@@ -90,7 +90,7 @@ fn three(seed: u64, film: &Rc<Published>, rtc_ms: u64) -> [u64; 2] {
         assert_eq!(watching.stalled_ms(&world), 0, "seed {seed}");
     }
     let frames = [first, second, third].map(|it| it.first_frame_ms(&world));
-    let shares = [second, third].map(|it| it.from_viewers(&world));
+    let shares = [second, third].map(|it| it.viewers_percent(&world));
     println!("seed {seed}, {rtc_ms} ms to connect: {shares:?} % from viewers, {frames:?} ms");
     shares
 }

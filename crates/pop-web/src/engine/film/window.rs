@@ -83,6 +83,11 @@ impl Pace {
     fn is_running(&self) -> bool {
         matches!(self.play, Some((_, 1..)))
     }
+
+    /// There is a player that has nothing to show.
+    fn is_waiting(&self) -> bool {
+        self.play.is_some() && self.is_waiting
+    }
 }
 
 /// What somebody reads on from.
@@ -181,8 +186,13 @@ impl Film {
         });
         let mut leads: Vec<Lead> = of_reads.collect();
         // Between two requests of a player, and while it reads in small ranges, playback leads.
-        if let Some(position) = self.pace.position_bytes().filter(|_| self.pace.is_running()) {
+        // A player whose first request is still on its way, through a service worker that is being
+        // started, say, is about to want what it stands at.
+        let is_beginning = self.pace.is_waiting() && self.reads.len() == 0;
+        let leads_on = self.pace.is_running() || is_beginning;
+        if let Some(position) = self.pace.position_bytes().filter(|_| leads_on) {
             let first = (position / segment_bytes).min(count);
+            let ahead = if self.pace.is_running() { ahead } else { INSIST_SEGMENTS };
             let horizon = (position.saturating_add(ahead_bytes) / segment_bytes).saturating_add(1);
             let end = count.min(first.saturating_add(ahead)).min(horizon).max(first);
             let segments = first..end;

@@ -156,6 +156,8 @@ pub(crate) struct World {
     pub(crate) objections: Vec<Objection>,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) asks: u32,
+    /// Whether the ledger takes vouchers.
+    pub(crate) redeems: bool,
     greatest_sent: Amount,
 }
 
@@ -184,6 +186,7 @@ impl World {
             objections: Vec::new(),
             refusals: Vec::new(),
             asks: 0,
+            redeems: true,
             greatest_sent: Amount::ZERO,
         };
         world.at(options.ledger_known_ms, Event::PurseLedger(0));
@@ -367,7 +370,7 @@ impl World {
                 let known = |(info, redeemed)| TillInput::Vault { info, redeemed };
                 self.tell_till(answer.map_or(TillInput::NoVault { vault }, known));
             }
-            Event::TillRedeems(life) => {
+            Event::TillRedeems(life) if self.redeems => {
                 let paid = self.till.unredeemed().next().map(|signed| signed.voucher.amount);
                 self.redeemed = self.redeemed.max(paid.unwrap_or(Amount::ZERO));
                 self.after(self.options.ledger_ms_max, Event::TillRedeemed(life, self.redeemed));

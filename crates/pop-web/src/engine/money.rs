@@ -7,7 +7,7 @@ mod purse;
 mod till;
 mod wallet;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use pop_incentive::exposure::{ExposureLimits, IpPrefix};
@@ -16,6 +16,7 @@ use pop_incentive::ledger::protocol::LedgerReply;
 use pop_incentive::purse::Wanted;
 use pop_incentive::record::PayerRecord;
 use pop_incentive::typed_data::LedgerDomain;
+use pop_wire::sorted::SortedMap;
 use pop_wire::{Amount, Instant, Manifest, PeerId, WalletAddress};
 
 use self::counter::{Ask, Counter};
@@ -75,7 +76,7 @@ pub(super) struct Money {
     purse: Option<Purse>,
     till: Option<Till>,
     wallet: Wallet,
-    persisting: BTreeMap<Token, Persisting>,
+    persisting: SortedMap<Token, Persisting>,
     words: VecDeque<Word>,
     /// Records are damaged: nothing is paid.
     is_broken: bool,
@@ -101,7 +102,7 @@ impl Money {
             till,
             counter,
             wallet: Wallet::default(),
-            persisting: BTreeMap::new(),
+            persisting: SortedMap::new(),
             words: VecDeque::new(),
             is_broken,
         }

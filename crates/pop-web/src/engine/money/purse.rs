@@ -1,7 +1,7 @@
 //! The payer's half: carries what the purse of `pop-incentive` says to sources, the disk and the
 //! ledger.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use pop_incentive::exposure::{ExposureLimits, IpPrefix};
@@ -15,6 +15,7 @@ use pop_incentive::rate::Rate;
 use pop_incentive::record::PayerRecord;
 use pop_incentive::typed_data::LedgerDomain;
 use pop_incentive::voucher::VaultInfo;
+use pop_wire::sorted::SortedMap;
 use pop_wire::{Amount, Instant, PeerId, UnixTime, WalletAddress};
 
 use super::Word;
@@ -32,7 +33,7 @@ pub(super) enum Act {
 pub(super) struct Purse {
     rate_max: Rate,
     machine: Machine,
-    peers: BTreeMap<WalletAddress, PeerId>,
+    peers: SortedMap<WalletAddress, PeerId>,
     look_at: Option<Instant>,
     /// That the vault is short, or not there, was said.
     is_low: bool,
@@ -49,7 +50,7 @@ impl Purse {
         Some(Self {
             rate_max: Rate::new(hub.config.price_max)?,
             machine: Machine::new(hub.keypair.clone(), limits, records),
-            peers: BTreeMap::new(),
+            peers: SortedMap::new(),
             look_at: None,
             is_low: false,
             acts: VecDeque::new(),

@@ -3,7 +3,7 @@
 
 mod record;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use pop_incentive::exposure::{ExposureLimits, IpPrefix};
@@ -15,6 +15,7 @@ use pop_incentive::record::PayeeRecord;
 use pop_incentive::till::{Till as Machine, TillInput, TillOutput};
 use pop_incentive::typed_data::LedgerDomain;
 use pop_incentive::voucher::{SignedVoucher, VaultInfo};
+use pop_wire::sorted::SortedMap;
 use pop_wire::{Amount, ContentId, Instant, PeerId, UnixTime, WalletAddress};
 
 use super::Word;
@@ -38,9 +39,9 @@ pub(super) struct Till {
     rate: Rate,
     machine: Machine,
     /// Of viewers that are linked.
-    wallets: BTreeMap<PeerId, WalletAddress>,
+    wallets: SortedMap<PeerId, WalletAddress>,
     /// Bitrates of what can be served, in kbit/s.
-    shelves: BTreeMap<ContentId, u32>,
+    shelves: SortedMap<ContentId, u32>,
     /// When a second has gone by that somebody waits for.
     second_at: Option<Instant>,
     acts: VecDeque<Act>,
@@ -58,8 +59,8 @@ impl Till {
         Some(Self {
             rate,
             machine: Machine::new(hub.keypair.clone(), policy, records),
-            wallets: BTreeMap::new(),
-            shelves: BTreeMap::new(),
+            wallets: SortedMap::new(),
+            shelves: SortedMap::new(),
             second_at: None,
             acts: VecDeque::new(),
         })

@@ -236,3 +236,12 @@ fn little_comes_in_vain_in_a_cold_start_however_slow_the_links_are() {
         assert!(stats.wasted_bytes <= bound, "{link:?}: {} of {bound}", stats.wasted_bytes);
     }
 }
+
+#[test]
+fn most_of_a_long_film_comes_from_viewers() {
+    // A minute and a half, of which a window holds one minute. Once the first has left, the second
+    // is ahead of everybody, and the third has it from there.
+    let film = Published::new(8, 11_250_000, (6, 9), 32 * 1024);
+    let shares = three(seed(), &film, 2_000);
+    assert!(shares.iter().sum::<u64>() > 100, "{shares:?}");
+}

@@ -36,6 +36,9 @@ export function linkOf(text) {
   return `pop:${id}?k=${key}`;
 }
 
+/** Compile while it is loaded; `null` leaves it to whoever needs it. */
+const compile = (url) => WebAssembly.compileStreaming(fetch(url)).catch(() => null);
+
 const isMetered = () => {
   const connection = globalThis.navigator?.connection;
   return Boolean(connection && (connection.saveData || connection.type === 'cellular'));
@@ -48,11 +51,15 @@ export class Pop extends EventTarget {
   /** Open a film with the page's one node, which is started with the first film's options. */
   static async open(link, options = {}) {
     if (!Pop.#shared) {
-      const starting = Pop.start(options);
-      Pop.#shared = starting;
+      const pop = new Pop();
+      const starting = pop.#start(options);
+      Pop.#shared = { pop, starting };
       starting.catch(() => { Pop.#shared = null; });
     }
-    return (await Pop.#shared).open(link, options);
+    // The film need not wait until all else is ready, nor the other way round.
+    const { pop, starting } = Pop.#shared;
+    const [film] = await Promise.all([pop.open(link, options), starting]);
+    return film;
   }
 
   /** Start a node of its own. */
@@ -72,6 +79,8 @@ export class Pop extends EventTarget {
   #restream = { on: true };
   #closed = new AbortController();
   #ready;
+  #wasm;
+  #begun = Promise.resolve();
   #live = null;
   #problems = new Map();
 
@@ -80,17 +89,13 @@ export class Pop extends EventTarget {
     return [...this.#problems.values()];
   }
 
+  /** Everything that takes time goes on at once: the directory's answer, the service worker, the
+   * worker's scripts, its storage, and the compiler, which is needed once for window and worker. */
   async #start(options) {
     if (typeof WebAssembly !== 'object' || typeof Worker !== 'function') throw problem('no_wasm');
     this.options = options;
-    const entries = await this.#entries(options);
-    const webrtc = options.webrtc !== false && typeof RTCPeerConnection === 'function';
-    this.#restream = { on: options.restream !== false, ...options.restreamLimits };
-    const sends = options.restream === 'srtp', takes = Boolean(options.live);
-    this.#live = new Live({ sends, takes, onTrack: (detail) => this.#emit('liveTrack', detail) });
-    this.service = options.serviceWorker === false
-      ? Promise.resolve(null)
-      : serviceWorker(options.serviceWorker || here('./sw.js'), options.scope, (read) => this.#serve(read));
+    const asked = this.#entries(options);
+    this.#wasm = compile(here('./pop_web_bg.wasm'));
     this.#worker = new Worker(here('./worker.js'), { type: 'module', name: 'pop' });
     const ready = new Promise((resolve, reject) => {
       this.#ready = resolve;
@@ -100,7 +105,15 @@ export class Pop extends EventTarget {
       };
     });
     this.#worker.onmessage = ({ data }) => this.#hear(data);
-    this.#send({
+    this.#wasm.then((module) => this.#send({ type: 'module', module }));
+    const webrtc = options.webrtc !== false && typeof RTCPeerConnection === 'function';
+    this.#restream = { on: options.restream !== false, ...options.restreamLimits };
+    const sends = options.restream === 'srtp', takes = Boolean(options.live);
+    this.#live = new Live({ sends, takes, onTrack: (detail) => this.#emit('liveTrack', detail) });
+    this.service = options.serviceWorker === false
+      ? Promise.resolve(null)
+      : serviceWorker(options.serviceWorker || here('./sw.js'), options.scope, (read) => this.#serve(read));
+    this.#begun = asked.then((entries) => this.#send({
       type: 'start',
       wasm: here('./pop_web_bg.wasm'),
       entries: entries.entries,
@@ -113,11 +126,15 @@ export class Pop extends EventTarget {
       windowBytes: options.windowBytes ?? WINDOW_BYTES,
       cacheBytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX,
       upload: this.#limits(),
-    });
+    }));
     const { signal } = this.#closed;
     addEventListener('online', () => this.#online(true), { signal });
     addEventListener('offline', () => this.#online(false), { signal });
     navigator.connection?.addEventListener?.('change', () => this.#upload(), { signal });
+    // Whoever waits for it hears of it here.
+    this.#begun.catch(() => this.#worker.terminate());
+    ready.catch(() => {});
+    await this.#begun;
     const { problems, wallet } = await ready;
     this.wallet = wallet;
     this.#worker.onerror = (event) => this.#problem(problem('broken', event.message));
@@ -141,6 +158,7 @@ export class Pop extends EventTarget {
   /** Open a film: resolves once its publisher's description is here and the key fits. */
   async open(link, { signal } = {}) {
     signal?.throwIfAborted();
+    await this.#begun;
     const film = new Film(this, this.#nextFilm++, linkOf(link), {
       send: (message, transfer) => this.#send(message, transfer),
       session: this.#session,
@@ -288,7 +306,8 @@ export class Pop extends EventTarget {
   #connect(message) {
     if (!this.#peers) {
       if (message.type === 'closeLink') return;
-      this.#peers = init({ module_or_path: here('./pop_web_bg.wasm') })
+      this.#peers = this.#wasm
+        .then((module) => init({ module_or_path: module ?? here('./pop_web_bg.wasm') }))
         .then(() => new Peers(
           this.options.iceServers ?? [],
           (told) => this.#give(told),
@@ -465,10 +484,12 @@ export class Film extends EventTarget {
       const pace = lengthBytes / seconds;
       const position = Math.min(lengthBytes, Math.floor(player.currentTime * pace));
       const rate = player.paused || player.ended ? 0 : Math.ceil(pace * player.playbackRate);
-      this.#hooks.send({ type: 'play', film: this.number, position, rate });
+      const isWaiting = !player.ended && player.readyState < player.HAVE_FUTURE_DATA;
+      this.#hooks.send({ type: 'play', film: this.number, position, rate, isWaiting });
     };
+    look();
     const timer = setInterval(look, PLAYHEAD_MS);
-    for (const event of ['play', 'pause', 'seeking', 'ratechange']) {
+    for (const event of ['play', 'pause', 'seeking', 'ratechange', 'waiting', 'canplay']) {
       player.addEventListener(event, look, { signal });
     }
     const ping = setInterval(() => this.pop.service.then((service) => service?.ping()), PING_MS);

@@ -197,9 +197,10 @@ export class Shell {
      * @param {number} film
      * @param {number} position_bytes
      * @param {number} bytes_per_second
+     * @param {boolean} is_waiting
      */
-    play(film, position_bytes, bytes_per_second) {
-        wasm.shell_play(this.__wbg_ptr, film, position_bytes, bytes_per_second);
+    play(film, position_bytes, bytes_per_second, is_waiting) {
+        wasm.shell_play(this.__wbg_ptr, film, position_bytes, bytes_per_second, is_waiting);
     }
     /**
      * Allow so many bytes more of a read.

@@ -51,13 +51,19 @@ function endRead(read, last) {
   port.postMessage(last);
 }
 
+/** Neither the store nor the compiler waits for what the window has to say. */
+const opening = Store.open();
+let compiled;
+const compiling = new Promise((resolve) => { compiled = resolve; });
+
 /** What the window asks. */
 const orders = {
   async start(given) {
     options = given;
-    store = await Store.open();
+    const instantiating = compiling.then((module) => init({ module_or_path: module ?? options.wasm }));
+    store = await opening;
     const cacheBytesMax = await store.cacheBytesMax(options.cacheBytesMax);
-    await init({ module_or_path: options.wasm });
+    await instantiating;
     shell = new Shell({
       ...options,
       secret: store.secret,
@@ -78,7 +84,7 @@ const orders = {
     films.delete(film);
     shell.close(film);
   },
-  play: ({ film, position, rate }) => shell.play(film, position, rate),
+  play: ({ film, position, rate, isWaiting }) => shell.play(film, position, rate, isWaiting),
   read({ film, start, end, port }) {
     const read = nextRead++;
     if (reads.size >= READS_MAX) {
@@ -135,6 +141,7 @@ function report() {
 let turn = Promise.resolve();
 let started = false;
 onmessage = ({ data }) => {
+  if (data.type === 'module') return compiled(data.module);
   const act = () => orders[data.type](data);
   const failed = (error) => postMessage({ type: 'broken', message: String(error?.message ?? error) });
   if (started) {
@@ -143,9 +150,10 @@ onmessage = ({ data }) => {
     } catch (error) {
       failed(error);
     }
-    return;
+    return undefined;
   }
   turn = turn.then(act).then(() => {
     started = true;
   }, failed);
+  return undefined;
 };

@@ -115,7 +115,7 @@ async fn the_packed_wasm_stays_wasm_and_is_the_same_file_each_time() {
     let first = ask_wasm("GET", &["Accept-Encoding: gzip"]).await;
     assert_eq!(first.header("content-type"), Some("application/wasm"));
     let raw = ask_wasm("GET", &[]).await.body.len();
-    assert!(first.body.len() * 3 < raw, "{} of {raw} bytes", first.body.len());
+    assert!(first.body.len() * 2 < raw, "{} of {raw} bytes", first.body.len());
     let head = ask_wasm("HEAD", &["Accept-Encoding: gzip"]).await;
     assert_eq!(head.header("content-length"), Some(&*first.body.len().to_string()));
     let tag = format!("If-None-Match: {}", first.header("etag").unwrap());

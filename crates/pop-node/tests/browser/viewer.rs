@@ -11,8 +11,9 @@ use serde_json::Value;
 use crate::chromium::{Browser, Page, Preparation};
 use crate::support::Client;
 
-/// The clip that the demo plays.
+/// The clip that the demo plays, and how long it is in seconds.
 pub(crate) const CLIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/big-buck-bunny.mp4");
+pub(crate) const CLIP_SECONDS: f64 = 41.4;
 
 /// Notes what goes wrong, from the moment on in which the page has its film: `observed`. A stall is
 /// a wait that no seek explains.
@@ -144,6 +145,11 @@ impl Viewer {
         let observed = self.page.eval("observed");
         assert_eq!(observed["stalls"], 0, "{observed}");
         assert_eq!(self.page.eval("video.error"), Value::Null);
+    }
+
+    /// SIGKILL of the whole browser: nobody is told.
+    pub(crate) fn leave_abruptly(self) {
+        drop(self);
     }
 
     /// The player's own figures, once there are some.

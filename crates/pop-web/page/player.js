@@ -367,7 +367,7 @@ function drawDemo({ nodes, phase, killed, columns_missing: missing, k, n }) {
     if (node.alive) demoDead.delete(node.peer);
     else demoDead.add(node.peer);
   }
-  const words = String(phase).replaceAll('_', ' ');
+  const words = String(phase).replaceAll('_', ' ').replace(/\.$/, '');
   byId('phase').textContent = `${words.charAt(0).toUpperCase()}${words.slice(1)} — ${nodes.length - killed} of ${nodes.length} nodes alive`;
   byId('phase').className = `phase ${missing > 0 ? 'losing' : killed > 0 ? 'whole' : ''}`;
   const bearable = Math.ceil((nodes.length * LOST_PER_TEN_THOUSAND) / 10_000);

@@ -19,6 +19,7 @@ struct Fields {
     total_shards: u16,
     hashes: [u8; 3],
     price: u128,
+    key_price: Option<u128>,
     media_type: String,
     duration_ms: u64,
     flipped_bit: u16,
@@ -34,6 +35,7 @@ fn manifest(fields: &Fields) -> Manifest {
         fields.hashes.map(|byte| Digest([byte; 32])),
     );
     manifest.price = Amount::from_base_units(fields.price);
+    manifest.key_price = Amount::from_base_units(fields.key_price.unwrap_or(0));
     manifest.media_type.clone_from(&fields.media_type);
     manifest.duration_ms = fields.duration_ms;
     manifest

@@ -67,13 +67,14 @@ def fields(data):
 
 
 # Each message: number -> (name, type). Types: number, bytes, text, hash, key, path8, path32, set,
-# ranges, list (repeated bytes).
+# ranges, list (repeated bytes), price (an amount that is absent if it is zero).
 ENVELOPE = {1: ("body", "bytes"), 2: ("signature", "bytes")}
 MANIFEST = {
     1: ("version", "number"), 2: ("publisher", "key"), 3: ("length_bytes", "number"),
     4: ("shard_bytes", "number"), 5: ("data_shards", "number"), 6: ("total_shards", "number"),
     7: ("root", "hash"), 8: ("salt", "hash"), 9: ("key_commitment", "hash"),
     10: ("price", "bytes16"), 11: ("media_type", "text"), 12: ("duration_ms", "number"),
+    13: ("key_price", "price"),
 }
 PROVIDER = {
     1: ("version", "number"), 2: ("peer", "key"), 3: ("content", "hash"), 4: ("columns", "set"),
@@ -140,7 +141,7 @@ def typed(kind, value):
         need(isinstance(value, int), "expected a number")
         return value
     need(isinstance(value, bytes), "expected bytes")
-    sizes = {"hash": 32, "key": 33, "bytes16": 16, "bytes20": 20}
+    sizes = {"hash": 32, "key": 33, "bytes16": 16, "bytes20": 20, "price": 16}
     if kind in sizes:
         need(len(value) == sizes[kind], f"expected {sizes[kind]} bytes, got {len(value)}")
     if kind == "key":
@@ -194,6 +195,8 @@ def write(table, values):
             items = [b"".join(end.to_bytes(4, "big") for one in value for end in one)]
         elif kind == "text":
             items = [value.encode()]
+        elif kind == "price":
+            items = [bytes.fromhex(value) if value.strip("0") else b""]
         else:
             items = [bytes.fromhex(one) for one in (value if kind == "list" else [value])]
         for item in items:

@@ -219,6 +219,7 @@ impl Encoder {
         manifest.price = media.price;
         manifest.media_type = media.media_type;
         manifest.duration_ms = media.duration_ms;
+        manifest.key_price = media.key_price;
         Ok(Publication { manifest: Verified::sign(manifest, publisher)?, tree })
     }
 
@@ -308,6 +309,8 @@ pub struct Media {
     pub media_type: String,
     /// Playing time in milliseconds; zero if unknown.
     pub duration_ms: u64,
+    /// Asked for the content key, once; zero if it isn't sold.
+    pub key_price: Amount,
 }
 
 /// The n shards of one segment, slices of one allocation.

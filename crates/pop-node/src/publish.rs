@@ -229,6 +229,7 @@ impl Work<'_> {
                 price: self.options.price,
                 media_type: self.options.media_type.clone(),
                 duration_ms: self.options.duration_ms,
+                key_price: Amount::ZERO,
             },
             earlier: begun.manifest.clone(),
         };

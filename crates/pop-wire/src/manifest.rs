@@ -39,10 +39,12 @@ pub struct Manifest {
     pub media_type: String,
     /// Playing time in milliseconds; zero if unknown.
     pub duration_ms: u64,
+    /// Asked for the content key, once; zero if it isn't sold but comes with the link.
+    pub key_price: Amount,
 }
 
 impl Manifest {
-    /// A manifest with everything that has no default; price, media type and duration are zero
+    /// A manifest with everything that has no default; prices, media type and duration are zero
     /// or empty and can be set afterwards.
     pub fn new(
         publisher: PeerId,
@@ -63,6 +65,7 @@ impl Manifest {
             price: Amount::ZERO,
             media_type: String::new(),
             duration_ms: 0,
+            key_price: Amount::ZERO,
         }
     }
 
@@ -126,6 +129,10 @@ impl SignedBody for Manifest {
             price: Amount::from_wire("manifest.price", &body.price)?,
             media_type: body.media_type,
             duration_ms: body.duration_ms,
+            key_price: match body.key_price.is_empty() {
+                true => Amount::ZERO,
+                false => Amount::from_wire("manifest.key_price", &body.key_price)?,
+            },
         };
         check_range("manifest segments", manifest.segment_count(), 1, SEGMENTS_MAX)?;
         Ok(manifest)
@@ -145,6 +152,11 @@ impl SignedBody for Manifest {
             price: self.price.to_wire(),
             media_type: self.media_type.clone(),
             duration_ms: self.duration_ms,
+            // spec/wire.md §4.3: a key that isn't sold has no price, not one of zeros.
+            key_price: match self.key_price {
+                Amount::ZERO => Bytes::new(),
+                price => price.to_wire(),
+            },
         }
         .encode_to_vec()
     }

@@ -54,6 +54,7 @@ prop_compose! {
         (k, extra) in (2_u16..100, 0_u16..100),
         roots in any::<[[u8; 32]; 3]>(),
         price in any::<u128>(),
+        key_price in proptest::option::of(any::<u128>()),
         media_type in "[a-z]{1,10}/[a-z0-9]{1,20}",
         duration_ms in any::<u64>(),
     ) -> Verified<Manifest> {
@@ -62,6 +63,7 @@ prop_compose! {
         let shape = (k, k + extra);
         let mut body = Manifest::new(key.peer_id(), length_bytes, shard_units * 64, shape, roots);
         body.price = Amount::from_base_units(price);
+        body.key_price = Amount::from_base_units(key_price.unwrap_or(0));
         body.media_type = media_type;
         body.duration_ms = duration_ms;
         Verified::sign(body, &key).unwrap()

@@ -92,6 +92,10 @@ fn manifest(fields: &Value) -> Manifest {
     body.price = Amount::from_base_units(u128::from_be_bytes(array(&fields["price"])));
     body.media_type = text(&fields["media_type"]).to_owned();
     body.duration_ms = number(&fields["duration_ms"]);
+    if !text(&fields["key_price"]).is_empty() {
+        let key_price = u128::from_be_bytes(array(&fields["key_price"]));
+        body.key_price = Amount::from_base_units(key_price);
+    }
     body
 }
 
@@ -141,11 +145,13 @@ fn check_signed<T: SignedBody + PartialEq + std::fmt::Debug>(
 fn signed_bodies_have_these_bytes_digests_and_signatures() {
     let vectors = vectors();
     let keypair = keypair(&vectors);
-    let [first, second, third] = &vectors["signed"].as_array().unwrap()[..] else {
-        panic!("three kinds of body");
+    let [first, second, third, sold] = &vectors["signed"].as_array().unwrap()[..] else {
+        panic!("three kinds of body, one of them twice");
     };
-    let read = check_signed(first, manifest(&first["fields"]), &keypair);
-    assert_eq!(read.content_id().to_string(), text(&first["content_id"]));
+    for vector in [first, sold] {
+        let read = check_signed(vector, manifest(&vector["fields"]), &keypair);
+        assert_eq!(read.content_id().to_string(), text(&vector["content_id"]));
+    }
     check_signed(second, provider(&second["fields"]), &keypair);
     check_signed(third, masternode(&third["fields"]), &keypair);
 }

@@ -46,6 +46,9 @@ pub struct ManifestBody {
     /// 0: unknown
     #[prost(uint64, tag = "12")]
     pub duration_ms: u64,
+    /// 16 bytes big endian, base units for the key; absent: it isn't sold
+    #[prost(bytes = "bytes", tag = "13")]
+    pub key_price: ::prost::bytes::Bytes,
 }
 /// One shard with its way up to the manifest's root.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -24,6 +24,13 @@ pub(crate) fn manifest(keypair: &Keypair) -> Verified<Manifest> {
     Verified::sign(body, keypair).expect("in range")
 }
 
+/// The same content, whose key is sold.
+fn sold(keypair: &Keypair) -> Verified<Manifest> {
+    let mut body = manifest(keypair).into_value();
+    body.key_price = Amount::from_base_units(12_500_000_000_000_000_000);
+    Verified::sign(body, keypair).expect("in range")
+}
+
 pub(crate) fn provider(keypair: &Keypair) -> Verified<ProviderRecord> {
     let body = ProviderRecord {
         peer: keypair.peer_id(),
@@ -60,15 +67,18 @@ fn addresses() -> Vec<Bytes> {
 
 /// Each kind of signed body with everything between its fields and its envelope.
 pub(crate) fn signed(keypair: &Keypair) -> Value {
-    let manifest = manifest(keypair);
-    let mut of_manifest = one(&manifest, manifest_fields(&manifest));
-    of_manifest["content_id"] = manifest.content_id().to_string().into();
+    let of_manifest = |manifest: Verified<Manifest>| {
+        let mut vector = one(&manifest, manifest_fields(&manifest));
+        vector["content_id"] = manifest.content_id().to_string().into();
+        vector
+    };
     let provider = provider(keypair);
     let masternode = masternode(keypair);
     json!([
-        of_manifest,
+        of_manifest(manifest(keypair)),
         one(&provider, provider_fields(&provider)),
         one(&masternode, masternode_fields(&masternode)),
+        of_manifest(sold(keypair)),
     ])
 }
 
@@ -86,6 +96,8 @@ fn one<T: SignedBody>(record: &Verified<T>, fields: Value) -> Value {
 }
 
 fn manifest_fields(body: &Manifest) -> Value {
+    let is_sold = body.key_price > Amount::ZERO;
+    let key_price = is_sold.then(|| format!("{:032x}", body.key_price.base_units()));
     json!({
         "version": 1,
         "publisher": hex::encode(body.publisher.public_key()),
@@ -99,6 +111,7 @@ fn manifest_fields(body: &Manifest) -> Value {
         "price": format!("{:032x}", body.price.base_units()),
         "media_type": body.media_type,
         "duration_ms": body.duration_ms,
+        "key_price": key_price.unwrap_or_default(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use pop_erasure::VerifiedShard;
 use pop_exchange::Introduction;
-use pop_wire::sorted::SortedSet;
+use pop_wire::sorted::{SortedMap, SortedSet};
 use pop_wire::{Instant, Keypair, Message, PeerId, UnixTime};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -33,7 +33,9 @@ pub(super) struct Hub {
     /// Connections to other viewers of which a channel was closed here.
     orphans: SortedSet<RtcId>,
     rng: ChaCha20Rng,
-    liars: SortedSet<PeerId>,
+    /// Who broke a rule, and as which of all that did, the last time.
+    liars: SortedMap<PeerId, u64>,
+    accusations: u64,
     next_link: u64,
     next_token: u64,
 }
@@ -56,7 +58,8 @@ impl Hub {
             pays: false,
             news: Vec::new(),
             orphans: SortedSet::new(),
-            liars: SortedSet::new(),
+            liars: SortedMap::new(),
+            accusations: 0,
             next_link: 0,
             next_token: 0,
         }
@@ -181,14 +184,49 @@ impl Hub {
 
     /// A peer broke a rule: it is named, and asked for nothing any more.
     pub(super) fn accuse(&mut self, peer: PeerId, kind: SourceKind, rule: String) {
-        if self.liars.len() >= LIARS_MAX {
-            self.liars.pop_first();
+        if self.liars.len() >= LIARS_MAX && !self.is_liar(&peer) {
+            let first = self.liars.iter().min_by_key(|(_, serial)| **serial);
+            let first = first.map(|(peer, _)| *peer);
+            first.and_then(|first| self.liars.remove(&first));
         }
-        self.liars.insert(peer);
+        self.accusations += 1;
+        self.liars.insert(peer, self.accusations);
         self.event(Event::PeerFault { peer, kind, rule });
     }
 
     pub(super) fn is_liar(&self, peer: &PeerId) -> bool {
-        self.liars.contains(peer)
+        self.liars.contains_key(peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: usize) -> PeerId {
+        let mut secret = [3; 32];
+        secret[30..].copy_from_slice(&u16::try_from(number).unwrap().to_be_bytes());
+        Keypair::from_secret_bytes(&secret).unwrap().peer_id()
+    }
+
+    #[test]
+    fn of_too_many_liars_the_last_are_known_and_every_one_is_named() {
+        let config = EngineConfig::new([1; 32], [2; 32]);
+        let keypair = Keypair::from_secret_bytes(&config.secret).unwrap();
+        let mut hub = Hub::new(config, keypair);
+        let liars: Vec<PeerId> = (0..LIARS_MAX + 10).map(peer).collect();
+        for liar in &liars {
+            // Twice in a row, as one who has two links.
+            for _ in 0..2 {
+                hub.accuse(*liar, SourceKind::Viewer, "it lied".to_owned());
+            }
+        }
+        let named = core::iter::from_fn(|| hub.outbox.pop());
+        let named = named.filter(|it| matches!(it, Output::Event(Event::PeerFault { .. })));
+        assert_eq!(named.count(), 2 * liars.len());
+        let known = |liar: &PeerId| hub.is_liar(liar);
+        assert!(liars[10..].iter().all(known), "the last ones are refused");
+        assert!(!liars[..10].iter().any(known), "the first are forgotten");
+        assert_eq!(hub.liars.len(), LIARS_MAX);
     }
 }

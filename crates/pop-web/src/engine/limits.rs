@@ -70,7 +70,7 @@ pub const PIECE_BYTES_MAX: usize = 256 * 1024;
 /// Sources in one [`FilmStats`](super::FilmStats).
 pub const STATS_SOURCES_MAX: usize = 256;
 
-/// Peers remembered as liars.
+/// Peers remembered as liars; the first are forgotten beyond.
 pub const LIARS_MAX: usize = 4_096;
 
 /// Holders that are asked for a manifest after those who were asked first did not know it.

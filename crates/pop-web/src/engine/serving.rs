@@ -315,3 +315,6 @@ impl Serving {
 fn refused(reason: RefusalReason) -> StoreResult {
     StoreResult::Refused { reason, retry_after_ms: 0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use pop_web::engine::{
     CacheKey, Engine, EngineConfig, EngineError, Event, FilmId, Input, LinkId, Output, ReadId,
+    Token,
 };
 use pop_wire::Instant;
 
@@ -40,6 +41,8 @@ pub(crate) struct Viewer {
     pub(crate) stored: BTreeMap<CacheKey, Bytes>,
     /// Says no to whatever is to be stored.
     pub(crate) refuses_to_store: bool,
+    /// Loads of what it stores that wait; `None` if none is to wait.
+    pub(crate) held_loads: Option<Vec<(Token, CacheKey)>>,
     /// What it has about money.
     pub(crate) records: BTreeMap<Bytes, Bytes>,
     /// Left without a word: nothing comes from it any more.
@@ -70,6 +73,7 @@ impl Viewer {
             connections: BTreeMap::new(),
             stored: BTreeMap::new(),
             refuses_to_store: false,
+            held_loads: None,
             records: BTreeMap::new(),
             is_gone: false,
             lies: false,
@@ -134,6 +138,14 @@ impl Viewer {
     pub(crate) fn stop(&mut self, now: u64, read: u64) {
         self.tell(now, Input::Stop { read: ReadId(read) });
         self.reads.remove(&read);
+    }
+
+    /// The browser's storage answers the loads that wait.
+    pub(crate) fn answer_loads(&mut self, now: u64) {
+        for (token, key) in self.held_loads.as_mut().map(core::mem::take).unwrap_or_default() {
+            let bytes = self.stored.get(&key).cloned();
+            self.tell(now, Input::CacheLoaded { token, bytes });
+        }
     }
 
     /// Play on: pull what playback has made room for, and count the time without bytes.
@@ -211,6 +223,10 @@ impl Viewer {
                 self.tell(now, Input::CacheStored { token, is_stored });
             }
             Output::CacheLoad { token, key } => {
+                if let Some(held) = &mut self.held_loads {
+                    held.push((token, key));
+                    return None;
+                }
                 let bytes = self.stored.get(&key).cloned();
                 self.tell(now, Input::CacheLoaded { token, bytes });
             }

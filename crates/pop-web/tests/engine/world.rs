@@ -51,18 +51,23 @@ struct Connection {
     protocol: Protocol,
     latency_ms: u64,
     bytes_per_ms: u64,
-    /// When the last byte each way is through the pipe.
+    /// When the last byte each way is through the pipe, and at its end.
     busy_until: [u64; 2],
+    there_at: [u64; 2],
     is_up: bool,
 }
 
 enum Happening {
     /// The connection reaches the masternode.
     Arrive(usize),
+    /// Nobody is where a viewer dialled.
+    Refused(usize, LinkId),
     /// Both ends are told.
     Up(usize),
     /// Bytes reach an end of a connection.
     Bytes(usize, usize, Bytes),
+    /// The end has time for them.
+    TakenIn(usize, usize, Bytes),
     Down(usize),
     Flushed(usize, usize, u64),
     /// A peer connection says something to its page.
@@ -93,6 +98,23 @@ pub(crate) struct World {
     pub(crate) rtc_ms: u64,
     /// Latency in milliseconds and bytes a millisecond of every link, if they are not to differ.
     pub(crate) link: Option<(u64, u64)>,
+    /// What a browser takes in of all its links together in a millisecond, if that is little, in
+    /// bytes: it verifies what comes, on one thread.
+    pub(crate) intake_bytes_per_ms: Option<u64>,
+    /// Up to so much is added to the latency of each piece, in milliseconds; no piece overtakes another.
+    pub(crate) jitter_ms: u64,
+    /// When each browser has taken in what is there.
+    taken_in_at: BTreeMap<usize, u64>,
+    /// Addresses of no node that were dialled.
+    pub(crate) dialled_in_vain: BTreeSet<String>,
+    /// Who dials such an address now.
+    pub(crate) dialling_in_vain: BTreeSet<(usize, LinkId)>,
+    /// Nobody says there that nobody is there.
+    pub(crate) swallows_dials: bool,
+    /// Candidates that a browser finds before it has described its side.
+    pub(crate) early_candidates: usize,
+    /// Of the other's candidates, those that each viewer was told.
+    pub(crate) candidates_told: BTreeMap<usize, usize>,
 }
 
 pub(crate) fn seed() -> u64 {
@@ -132,6 +154,14 @@ impl World {
             trace: DefaultHasher::new(),
             rtc_ms: 60,
             link: None,
+            intake_bytes_per_ms: None,
+            jitter_ms: 0,
+            taken_in_at: BTreeMap::new(),
+            dialled_in_vain: BTreeSet::new(),
+            dialling_in_vain: BTreeSet::new(),
+            swallows_dials: false,
+            early_candidates: 0,
+            candidates_told: BTreeMap::new(),
         };
         world.at(PLAYER_TICK_MS, Happening::Player);
         world
@@ -279,6 +309,11 @@ impl World {
                 self.connections[number].is_up = true;
                 self.at(now + latency_ms, Happening::Up(number));
             }
+            Happening::Refused(viewer, link) => {
+                if self.dialling_in_vain.remove(&(viewer, link)) {
+                    self.viewers[viewer].tell(now, Input::LinkDown { link });
+                }
+            }
             Happening::Up(number) => {
                 for side in [0, 1] {
                     let up = |link| Input::LinkUp { link, fingerprints: None };
@@ -286,6 +321,17 @@ impl World {
                 }
             }
             Happening::Bytes(number, side, bytes) => {
+                if let (Some(rate), End::Viewer(viewer, _)) =
+                    (self.intake_bytes_per_ms, self.connections[number].ends[side])
+                {
+                    let free_at = self.taken_in_at.get(&viewer).copied().unwrap_or(0).max(now);
+                    let at = free_at + u64::try_from(bytes.len()).unwrap().div_ceil(rate);
+                    self.taken_in_at.insert(viewer, at);
+                    return self.at(at, Happening::TakenIn(number, side, bytes));
+                }
+                self.happen(Happening::TakenIn(number, side, bytes));
+            }
+            Happening::TakenIn(number, side, bytes) => {
                 (now, &bytes).hash(&mut self.trace);
                 match self.connections[number].ends[side] {
                     End::Viewer(..) => {
@@ -368,11 +414,14 @@ impl World {
 
     /// When so many bytes are through.
     fn through(&mut self, number: usize, way: usize, bytes: usize) -> u64 {
+        let jitter_ms = if self.jitter_ms > 0 { self.random() % self.jitter_ms } else { 0 };
         let connection = &mut self.connections[number];
         let takes = u64::try_from(bytes).unwrap() / connection.bytes_per_ms;
         let busy = connection.busy_until[way].max(self.now) + takes;
         connection.busy_until[way] = busy;
-        busy + connection.latency_ms
+        let at = busy + connection.latency_ms + jitter_ms;
+        connection.there_at[way] = connection.there_at[way].max(at);
+        connection.there_at[way]
     }
 
     /// Carry bytes to the other end, piece by piece; when the last are there.
@@ -392,7 +441,9 @@ impl World {
         let (latency_ms, bytes_per_ms) = self.link.unwrap_or(drawn);
         let busy_until = [0; 2];
         let is_up = false;
-        let connection = Connection { ends, protocol, latency_ms, bytes_per_ms, busy_until, is_up };
+        let there_at = [0; 2];
+        let connection =
+            Connection { ends, protocol, latency_ms, bytes_per_ms, busy_until, there_at, is_up };
         self.connections.push(connection);
         for (side, end) in ends.into_iter().enumerate() {
             if let End::Viewer(viewer, link) = end {
@@ -413,7 +464,14 @@ impl World {
                     let text = address.to_string();
                     (self.now, link, &text).hash(&mut self.trace);
                     let node = self.nodes.iter().position(|node| text.starts_with(&node.address));
-                    let node = node.expect("an address of this network");
+                    let Some(node) = node else {
+                        self.dialled_in_vain.insert(text);
+                        self.dialling_in_vain.insert((viewer, link));
+                        if !self.swallows_dials {
+                            self.at(self.now + 1, Happening::Refused(viewer, link));
+                        }
+                        continue;
+                    };
                     let ends = [End::Viewer(viewer, link), End::Node(node)];
                     let number = self.connect(ends, protocol);
                     let at = self.now + self.connections[number].latency_ms;
@@ -421,6 +479,7 @@ impl World {
                 }
                 Output::Send { link, bytes } => self.send(viewer, link, bytes),
                 Output::CloseLink { link } => {
+                    self.dialling_in_vain.remove(&(viewer, link));
                     let connection = self.viewers[viewer].connections.remove(&link);
                     let Some((number, side)) = connection else { continue };
                     self.hang_up(number, side);
@@ -492,6 +551,7 @@ impl World {
             }
             RtcCommand::AddCandidate(candidate) => {
                 assert!(candidate.candidate.starts_with("candidate:"));
+                *self.candidates_told.entry(viewer).or_default() += 1;
             }
             RtcCommand::Close => {
                 let number = known.expect("a connection that was made");
@@ -512,13 +572,15 @@ impl World {
         let fingerprint = vec![format!("{number:02X}"); 32].join(":");
         let sdp = format!("v=0\r\na=fingerprint:sha-256 {fingerprint}\r\n");
         self.rtcs.push(Rtc { viewer, rtc, links, sdp: sdp.clone(), remote, is_open: true });
-        self.at(self.now + 5, Happening::Rtc(number, RtcEvent::LocalDescription { sdp }));
         let candidate = Candidate {
             candidate: format!("candidate:{number} 1 udp 1 192.0.2.1 9 typ host"),
             sdp_mid: Some("0".to_owned()),
             sdp_m_line_index: Some(0),
         };
-        self.at(self.now + 6, Happening::Rtc(number, RtcEvent::LocalCandidate(candidate)));
+        let found = || Happening::Rtc(number, RtcEvent::LocalCandidate(candidate.clone()));
+        (0..self.early_candidates).for_each(|_| self.at(self.now + 4, found()));
+        self.at(self.now + 5, Happening::Rtc(number, RtcEvent::LocalDescription { sdp }));
+        self.at(self.now + 6, found());
         self.at(self.now + 7, Happening::Rtc(number, RtcEvent::CandidatesDone));
     }
 

@@ -93,7 +93,10 @@ pub enum EngineError {
     /// What was stored about money doesn't fit: paying stops.
     #[error("what was stored about payments is damaged, so nothing is paid")]
     Records,
-    /// The vault doesn't cover what is to be paid.
+    /// There is no vault yet: nothing was ever deposited.
+    #[error("this wallet waits for its first tokens, and is served the free first part until then")]
+    Unfunded,
+    /// The vault doesn't cover what is to be paid any more.
     #[error("the vault is empty, so masternodes serve no more than the free first part")]
     VaultLow,
     /// The ledger doesn't answer, or refuses.
@@ -132,6 +135,7 @@ impl EngineError {
             Self::NoServiceWorker => "no_service_worker",
             Self::WrongPeer { .. } => "wrong_peer",
             Self::Records => "records_damaged",
+            Self::Unfunded => "unfunded",
             Self::VaultLow => "vault_low",
             Self::Ledger { .. } => "ledger",
             Self::Setting { .. } => "setting",
@@ -161,6 +165,7 @@ impl EngineError {
             Self::NoServiceWorker => "Open the page over https, or from this machine.",
             Self::WrongPeer { .. } => "Use another entry node.",
             Self::Records => "Export the wallet before clearing this page's storage.",
+            Self::Unfunded => "Wait for them, or deposit some; free contents need none.",
             Self::VaultLow => "Deposit more into the vault, or choose free contents.",
             Self::Ledger { .. } => "Try again later.",
             Self::Setting { .. } => "Correct the setting.",
@@ -193,6 +198,7 @@ mod tests {
             EngineError::NoWebRtc,
             EngineError::NoServiceWorker,
             EngineError::Records,
+            EngineError::Unfunded,
             EngineError::VaultLow,
             EngineError::Ledger { reason: "busy".to_owned() },
             EngineError::Setting { field: "seed" },

@@ -75,7 +75,7 @@ pub enum Event {
         segment: u64,
     },
     /// Something is wrong that doesn't end anything: all sources gone for a while, the relay gone,
-    /// the vault empty, storage blocked.
+    /// no tokens yet, the vault empty, storage blocked.
     Problem {
         /// What.
         error: EngineError,

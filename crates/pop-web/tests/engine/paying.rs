@@ -116,7 +116,7 @@ fn what_is_given_is_paid_for_and_the_ledger_shows_it() {
 }
 
 #[test]
-fn who_has_no_vault_is_told_and_gets_the_first_step_only() {
+fn who_has_no_vault_yet_and_whose_vault_ran_dry_are_told_apart_and_get_no_more() {
     let film = film();
     let mut world = World::new(seed(), 9, &film);
     let (seller, buyer) = seller_and_buyer(&mut world, &film);
@@ -124,11 +124,23 @@ fn who_has_no_vault_is_told_and_gets_the_first_step_only() {
     world.viewers[buyer].open(now, &film);
     let read = world.viewers[buyer].read(now, &film, 0..u64::MAX, Some(PACE));
     assert!(!world.run(60_000, |world| world.viewers[buyer].reads[&read].is_over));
-    let low = |event: &Event| matches!(event, Event::Problem { error: EngineError::VaultLow });
-    assert_eq!(world.viewers[buyer].events.iter().filter(|event| low(event)).count(), 1);
+    let said = |world: &World, what: &EngineError| {
+        let is = |event: &&Event| matches!(event, Event::Problem { error } if error == what);
+        world.viewers[buyer].events.iter().filter(is).count()
+    };
+    assert_eq!(said(&world, &EngineError::Unfunded), 1);
+    assert_eq!(said(&world, &EngineError::VaultLow), 0, "nothing was ever there");
     let up = world.viewers[seller].engine.stats().up_bytes;
     assert!(up > 0 && up <= 128 * 1024, "{up}");
     assert_eq!(world.viewers[seller].engine.stats().earned, Amount::ZERO);
+    // What is deposited first is soon spent.
+    let little = Amount::from_base_units(POP / 20);
+    let now = world.now;
+    world.viewers[buyer].tell(now, Input::Deposit { amount: little });
+    assert!(!world.run(60_000, |world| world.viewers[buyer].reads[&read].is_over));
+    assert_eq!(said(&world, &EngineError::Unfunded), 1);
+    assert_eq!(said(&world, &EngineError::VaultLow), 1);
+    assert!(world.viewers[seller].engine.stats().earned > Amount::ZERO);
     // A deposit later, it plays on.
     let now = world.now;
     world.viewers[buyer].tell(now, Input::Deposit { amount: pop(50) });

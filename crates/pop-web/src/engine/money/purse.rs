@@ -36,7 +36,7 @@ pub(super) struct Purse {
     peers: SortedMap<WalletAddress, PeerId>,
     look_at: Option<Instant>,
     /// That the vault is short, or not there, was said.
-    is_low: bool,
+    said: Option<EngineError>,
     acts: VecDeque<Act>,
 }
 
@@ -52,7 +52,7 @@ impl Purse {
             machine: Machine::new(hub.keypair.clone(), limits, records),
             peers: SortedMap::new(),
             look_at: None,
-            is_low: false,
+            said: None,
             acts: VecDeque::new(),
         })
     }
@@ -132,7 +132,9 @@ impl Purse {
         };
         // Whoever waits to be paid waits for a deposit.
         if matches!(input, PurseInput::NoVault) && self.machine.has_sellers() {
-            self.low();
+            // Who promised something had a vault.
+            let never = self.machine.promised() == Amount::ZERO;
+            self.say(if never { EngineError::Unfunded } else { EngineError::VaultLow });
         }
         self.tell(now, input);
     }
@@ -142,9 +144,10 @@ impl Purse {
         self.tell(now, PurseInput::Persisted { seller });
     }
 
-    fn low(&mut self) {
-        if !core::mem::replace(&mut self.is_low, true) {
-            let error = EngineError::VaultLow;
+    /// Say once what is wrong, until something is paid.
+    fn say(&mut self, error: EngineError) {
+        if self.said.as_ref() != Some(&error) {
+            self.said = Some(error.clone());
             self.acts.push_back(Act::Event(Event::Problem { error }));
         }
     }
@@ -172,7 +175,7 @@ impl Purse {
                     let event = Event::Spent { peer, total: record.amount };
                     self.acts.push_back(Act::Event(event));
                 }
-                self.is_low = false;
+                self.said = None;
                 self.acts.push_back(Act::Persist(record));
             }
             PurseOutput::Accepted { seller, offer } => {
@@ -180,7 +183,7 @@ impl Purse {
                     self.acts.push_back(Act::Word(Word::Price(peer, offer.tariff.rank())));
                 }
             }
-            PurseOutput::VaultLow { .. } => self.low(),
+            PurseOutput::VaultLow { .. } => self.say(EngineError::VaultLow),
             _ => {}
         }
     }

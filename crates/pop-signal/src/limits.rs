@@ -97,7 +97,7 @@ pub const ENDED_SESSIONS_MAX: usize = 4_096;
 pub const ENDED_MS: u64 = (LETTER_LIFE_S_MAX + 2 * CLOCK_SKEW_S) * 1_000;
 
 /// Notes of presence whose answers are told apart by content (§5): those of all contents for as long as
-/// a note is valid.
+/// a note is valid. Of ours so many, and of others'.
 pub const NOTES_REMEMBERED_MAX: usize = 128;
 
 /// Contents whose other viewers are met (§5).

@@ -67,6 +67,7 @@
 
 mod attendance;
 mod negotiation;
+mod notes;
 mod port;
 mod reading;
 mod signal;
@@ -78,13 +79,14 @@ use pop_wire::{ContentId, Instant, Keypair, PeerId};
 
 use self::attendance::{Attendance, Due};
 use self::negotiation::{Negotiation, State};
+use self::notes::Notes;
 use self::signal::Signal;
 use crate::entropy::Entropy;
 use crate::envelope::{Envelope, Letter};
 use crate::handshake::ChannelBinding;
 use crate::limits::{
     CANDIDATES_HELD_MAX, CANDIDATES_PER_LETTER_MAX, CONTENTS_MAX, ENDED_MS, ENDED_SESSIONS_MAX,
-    LETTER_LIFE_S_MAX, NOTES_REMEMBERED_MAX, SESSIONS_MAX, SESSIONS_PER_PEER_MAX,
+    LETTER_LIFE_S_MAX, SESSIONS_MAX, SESSIONS_PER_PEER_MAX,
 };
 use crate::message::{Attachment, Destination};
 use crate::topic::{Contact, Meeting, PresenceNote};
@@ -131,8 +133,9 @@ pub struct Sessions {
     /// Sessions that are over, and until when they are remembered.
     ended: SortedMap<SessionId, Instant>,
     attendance: Attendance,
-    /// Where the latest notes of presence may be answered, and what each was about.
-    noted: VecDeque<(Rendezvous, ContentId)>,
+    /// Notes of presence of ours, and of others.
+    noted: Notes,
+    heard: Notes,
     outputs: VecDeque<Output>,
 }
 
@@ -153,7 +156,8 @@ impl Sessions {
             open: SortedMap::new(),
             ended: SortedMap::new(),
             attendance: Attendance::default(),
-            noted: VecDeque::new(),
+            noted: Notes::default(),
+            heard: Notes::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -231,7 +235,9 @@ impl Sessions {
         let session = SessionId(random[..16].try_into().expect("half of 32 bytes"));
         let here = self.attach();
         let body = Signal::Offer(sdp).encode();
+        let content = self.heard.content_at(contact.address.rendezvous);
         let mut negotiation = Negotiation::offering(now, *contact, here, local);
+        negotiation.content = content;
         negotiation.keep(now, body.clone());
         self.open.insert(session, negotiation);
         if let Err(error) = self.send(now, session, body) {
@@ -416,10 +422,7 @@ impl Sessions {
         let envelope = note
             .seal(meeting, &self.keypair, self.entropy.draw())
             .expect("the note is about the key that signs it");
-        if self.noted.len() >= NOTES_REMEMBERED_MAX {
-            self.noted.pop_front();
-        }
-        self.noted.push_back((rendezvous, content));
+        self.noted.remember(rendezvous, content);
         self.queue(RelayMessage::Attach { rendezvous, attachment: Attachment::Once });
         self.queue(RelayMessage::Announce { topic: meeting.topic(), envelope });
     }

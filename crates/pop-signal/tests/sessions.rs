@@ -273,6 +273,52 @@ fn if_both_offer_the_lower_peer_id_holds() {
     assert!(matches!(events[0], Event::Answered { .. }));
 }
 
+/// Each hears the other's note about its content, and offers; both with the lower id first.
+fn crossing_offers(contents: [u8; 2]) -> [Vec<Event>; 2] {
+    let (low, high) = if keypair(1).peer_id() < keypair(2).peer_id() { (1, 2) } else { (2, 1) };
+    let mut both = [sessions(low), sessions(high)];
+    for sessions in &mut both {
+        for content in [1, 2] {
+            sessions.attend(at(START), ContentId([content; 32]), &[7; 32], true).unwrap();
+        }
+    }
+    let notes = both.each_mut().map(|sessions| drain(sessions).0);
+    let [of_lower, of_higher] = notes.map(|messages| {
+        let note = |message| match message {
+            RelayMessage::Announce { topic, envelope } => Some((topic, envelope)),
+            _ => None,
+        };
+        messages.into_iter().filter_map(note).collect::<Vec<_>>()
+    });
+    let mut offers = Vec::new();
+    for (at_index, notes) in [of_higher, of_lower].into_iter().enumerate() {
+        let content = ContentId([contents[at_index]; 32]);
+        let sessions = &mut both[at_index];
+        for (topic, envelope) in notes {
+            let to = Destination::Topic(topic);
+            sessions.receive(at(START), RelayMessage::Deliver { to, envelope });
+        }
+        let met = drain(sessions).1.into_iter().find_map(|event| match event {
+            Event::Met { content: about, contact } if about == content => Some(contact),
+            _ => None,
+        });
+        sessions.offer(at(START), &met.unwrap(), sdp(1)).unwrap();
+        offers.push(letters(&drain(sessions).0));
+    }
+    let to_higher = offers.remove(0);
+    let [lower, higher] = &mut both;
+    [deliver(lower, at(START), offers.remove(0)), deliver(higher, at(START), to_higher)]
+}
+
+#[test]
+fn offers_about_two_contents_that_cross_both_hold_and_about_one_the_lower() {
+    let offered = |events: &[Event]| matches!(events, [Event::Offered { .. }]);
+    assert!(crossing_offers([1, 2]).iter().all(|events| offered(events)));
+    let [at_lower, at_higher] = crossing_offers([1, 1]);
+    assert_eq!(refused(&at_lower), &Refusal::Glare);
+    assert!(matches!(at_higher[..], [Event::Ended { .. }, Event::Offered { .. }]));
+}
+
 #[test]
 fn nobody_answers_for_ever() {
     let (mut alice, mut bob, session, offer) = offered();

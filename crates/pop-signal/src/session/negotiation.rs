@@ -1,4 +1,4 @@
-use pop_wire::{Instant, PeerId};
+use pop_wire::{ContentId, Instant, PeerId};
 
 use super::port::Refusal;
 use super::{Candidate, Now};
@@ -29,6 +29,8 @@ pub(super) enum State {
 pub(super) struct Negotiation {
     pub(super) peer: Contact,
     pub(super) state: State,
+    /// What the note is about that our offer answers, if that is known.
+    pub(super) content: Option<ContentId>,
     /// Where we pick up its letters.
     pub(super) here: Rendezvous,
     /// Whether the peer's address takes more than one letter: it does once it has written.
@@ -92,6 +94,7 @@ impl Negotiation {
         Self {
             peer,
             state,
+            content: None,
             here,
             lasting: false,
             local,

@@ -21,6 +21,7 @@ impl Sessions {
         if note.contact.peer == self.keypair.peer_id() {
             return Err(Refusal::Ourselves);
         }
+        self.heard.remember(note.contact.address.rendezvous, content);
         self.event(Event::Met { content, contact: note.contact });
         Ok(())
     }
@@ -63,8 +64,12 @@ impl Sessions {
         let contact = Contact { peer, seal_key: letter.seal_key, address: letter.reply_to };
         let mut negotiation = Negotiation::offered(now, contact, Rendezvous([0; 32]), fingerprint);
         negotiation.check(peer, letter.sequence, bytes)?;
-        // spec/signal.md §5.4: if both offer, the offer of the lower peer id MUST hold.
-        let our_offer = |it: &Negotiation| it.state == State::Offering && it.peer.peer == peer;
+        let content = self.noted.content_at(at);
+        // spec/signal.md §5.4: if both offer, the offer of the lower peer id MUST hold. Offers that
+        // answer notes about two contents are two, and both hold.
+        let is_other = |it: &Negotiation| content.zip(it.content).is_some_and(|(a, b)| a != b);
+        let our_offer =
+            |it: &Negotiation| it.state == State::Offering && it.peer.peer == peer && !is_other(it);
         let ours = self.open.iter().find(|(_, it)| our_offer(it)).map(|(session, _)| *session);
         if let Some(ours) = ours {
             if self.keypair.peer_id() < peer {
@@ -78,8 +83,6 @@ impl Sessions {
         negotiation.note(letter.sequence, bytes, letter.reply_to);
         let session = letter.session;
         self.open.insert(session, negotiation);
-        // spec/signal.md §4.2: every note has a rendezvous of its own.
-        let content = self.noted.iter().find(|(noted, _)| *noted == at).map(|(_, of)| *of);
         self.event(Event::Offered { session, peer, sdp, fingerprint, content });
         Ok(())
     }

@@ -81,6 +81,30 @@ fn two_who_watch_the_same_two_films_give_each_other_both() {
 }
 
 #[test]
+fn two_who_seek_what_the_other_has_are_linked_for_both_though_their_offers_cross() {
+    let films = [film(11), film(12)];
+    let mut world = network([&films[0], &films[1]]);
+    // Each has the other film, closed: it is found by who seeks it, and says nothing by itself.
+    let viewers = [owner(&mut world, &films[0]), owner(&mut world, &films[1])];
+    let now = world.now;
+    for viewer in viewers {
+        world.viewers[viewer].tell(now, Input::Close { film: FILM });
+    }
+    world.run(3_000, |_| false);
+    let from = world.now;
+    for (viewer, sought) in viewers.into_iter().zip(films.iter().rev()) {
+        world.viewers[viewer].open_as(from, OTHER, sought);
+    }
+    let linked = |world: &World| {
+        viewers.map(|viewer| world.viewers[viewer].engine.stats().viewers_up) == [2, 2]
+    };
+    assert!(world.run(20_000, linked));
+    let took_ms = world.now - from;
+    // Before the next notes of presence.
+    assert!(took_ms < 4_000, "{took_ms} ms");
+}
+
+#[test]
 fn a_film_that_was_closed_is_served_on_until_re_streaming_is_switched_off() {
     let (one, two) = (film(11), film(12));
     let mut world = network([&one, &two]);

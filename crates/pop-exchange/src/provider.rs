@@ -310,10 +310,13 @@ impl Provider {
         let Some(operation) = self.operations.remove(&token) else { return Ok(()) };
         match operation {
             Operation::Read(read) => self.shard_read(token, read, result),
-            Operation::Manifest { link, id } => self.manifest_read(token, link, id, result),
-            Operation::Holdings { link, id } => self.holdings_read(token, link, id, result),
-            Operation::Holders { link, id } => self.holders_found(token, link, id, result),
-            Operation::Audit { link, id } => self.audit_answered(token, link, id, result),
+            Operation::Holders { link, id } => {
+                self.lookups -= 1;
+                self.answer(token, link, id, result);
+            }
+            Operation::Manifest { link, id }
+            | Operation::Holdings { link, id }
+            | Operation::Audit { link, id } => self.answer(token, link, id, result),
             Operation::Open { link, id, serial } => self.column_opened(link, id, serial, result),
             Operation::Write { link, id, serial, bytes } => {
                 self.shard_written(link, (id, serial), bytes, result);

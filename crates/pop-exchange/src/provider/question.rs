@@ -100,75 +100,13 @@ impl Provider {
         Ok(())
     }
 
-    pub(super) fn manifest_read(
+    /// The store answered a question, or does not.
+    pub(super) fn answer(
         &mut self,
         token: Token,
         link: LinkId,
         id: RequestId,
         result: StoreResult,
-    ) {
-        let answer = match result {
-            StoreResult::Manifest(manifest) => {
-                Ok(Message::ManifestReply(ManifestReply { id, manifest }))
-            }
-            other => Err(other),
-        };
-        self.answer(token, link, id, answer);
-    }
-
-    pub(super) fn holdings_read(
-        &mut self,
-        token: Token,
-        link: LinkId,
-        id: RequestId,
-        result: StoreResult,
-    ) {
-        let answer = match result {
-            StoreResult::Holdings(columns) => Ok(Message::Holdings(Holdings { id, columns })),
-            other => Err(other),
-        };
-        self.answer(token, link, id, answer);
-    }
-
-    pub(super) fn holders_found(
-        &mut self,
-        token: Token,
-        link: LinkId,
-        id: RequestId,
-        result: StoreResult,
-    ) {
-        self.lookups -= 1;
-        let answer = match result {
-            StoreResult::Holders { providers, masternodes } => {
-                Ok(Message::Holders(Holders::fitting(id, providers, masternodes)))
-            }
-            other => Err(other),
-        };
-        self.answer(token, link, id, answer);
-    }
-
-    pub(super) fn audit_answered(
-        &mut self,
-        token: Token,
-        link: LinkId,
-        id: RequestId,
-        result: StoreResult,
-    ) {
-        let answer = match result {
-            StoreResult::AuditAnswer(answer) => {
-                Ok(Message::AuditAnswer(AuditAnswer { id, answer }))
-            }
-            other => Err(other),
-        };
-        self.answer(token, link, id, answer);
-    }
-
-    fn answer(
-        &mut self,
-        token: Token,
-        link: LinkId,
-        id: RequestId,
-        answer: Result<Message, StoreResult>,
     ) {
         let Some(state) = self.links.get_mut(&link) else { return };
         match state.open.get(&id) {
@@ -177,13 +115,21 @@ impl Provider {
             _ => return,
         }
         state.open.remove(&id);
-        match answer {
-            Ok(message) => self.send(link, message),
-            Err(StoreResult::Refused { reason, retry_after_ms }) => {
-                self.refuse(link, id, reason, retry_after_ms);
+        let message = match result {
+            StoreResult::Manifest(manifest) => {
+                Message::ManifestReply(ManifestReply { id, manifest })
+            }
+            StoreResult::Holdings(columns) => Message::Holdings(Holdings { id, columns }),
+            StoreResult::Holders { providers, masternodes } => {
+                Message::Holders(Holders::fitting(id, providers, masternodes))
+            }
+            StoreResult::AuditAnswer(answer) => Message::AuditAnswer(AuditAnswer { id, answer }),
+            StoreResult::Refused { reason, retry_after_ms } => {
+                return self.refuse(link, id, reason, retry_after_ms);
             }
             // `check_result` let nothing else through.
-            Err(_) => self.refuse(link, id, RefusalReason::NotFound, 0),
-        }
+            _ => return self.refuse(link, id, RefusalReason::NotFound, 0),
+        };
+        self.send(link, message);
     }
 }

@@ -3,11 +3,10 @@
 use core::fmt;
 use core::str::FromStr;
 
-use k256::ecdsa::signature::hazmat::PrehashSigner;
-use k256::ecdsa::{Signature, SigningKey};
 use sha3::{Digest as _, Keccak256};
 use zeroize::Zeroizing;
 
+use crate::curve::Secret;
 use crate::{Bound, VerifyingKey, WireError};
 
 /// Bytes before the key in a libp2p peer id: identity multihash of 37 bytes, then the protobuf
@@ -186,7 +185,7 @@ impl FromStr for WalletAddress {
 /// A secret key. Zeroised when dropped; never printed.
 #[derive(Clone)]
 pub struct Keypair {
-    signing: SigningKey,
+    secret: Secret,
     peer: PeerId,
 }
 
@@ -196,17 +195,17 @@ impl Keypair {
     /// # Errors
     /// [`WireError::Invalid`] if they are zero or not below the order of the curve.
     pub fn from_secret_bytes(secret: &[u8; 32]) -> Result<Self, WireError> {
-        let signing = SigningKey::from_slice(secret).map_err(|_| WireError::Invalid {
+        let secret = Secret::from_bytes(secret).ok_or(WireError::Invalid {
             field: "secret key",
             problem: "not a scalar of secp256k1",
         })?;
-        let peer = VerifyingKey::of_signer(&signing).peer_id();
-        Ok(Self { signing, peer })
+        let peer = VerifyingKey::of_signer(&secret).peer_id();
+        Ok(Self { secret, peer })
     }
 
     /// The secret, to be stored where only its owner reads.
     pub fn secret_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.signing.to_bytes().into())
+        self.secret.to_bytes()
     }
 
     /// Who this key is.
@@ -216,19 +215,17 @@ impl Keypair {
 
     /// Sign a 32-byte digest: r || s, low s, deterministic (RFC 6979).
     pub fn sign_digest(&self, digest: &[u8; 32]) -> [u8; 64] {
-        let signature: Signature =
-            self.signing.sign_prehash(digest).expect("a 32-byte digest can always be signed");
-        signature.normalize_s().to_bytes().into()
+        self.secret.sign(digest).0
     }
 
     /// Sign a 32-byte digest as Ethereum does: the 64 bytes of [`sign_digest`](Self::sign_digest),
     /// then 27 or 28, from which a contract finds the signer's address.
     pub fn sign_digest_recoverable(&self, digest: &[u8; 32]) -> [u8; 65] {
-        let (signature, recovery) = self.signing.sign_prehash_recoverable(digest);
+        let (signature, is_y_odd) = self.secret.sign(digest);
         let mut bytes = [0; 65];
-        bytes[..64].copy_from_slice(&signature.to_bytes());
+        bytes[..64].copy_from_slice(&signature);
         // An x above the order of the curve, which Ethereum can't express, has a chance of 2^-127.
-        bytes[64] = 27 + u8::from(recovery.is_y_odd());
+        bytes[64] = 27 + u8::from(is_y_odd);
         bytes
     }
 }
@@ -241,6 +238,8 @@ impl fmt::Debug for Keypair {
 
 #[cfg(test)]
 mod tests {
+    use k256::ecdsa::Signature;
+
     use super::*;
 
     fn keypair(byte: u8) -> Keypair {

@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod amount;
+mod curve;
 mod equivocation;
 mod error;
 mod frame;

@@ -49,7 +49,11 @@ struct Flight {
     column: ColumnIndex,
     bytes: u64,
     asked_at: Instant,
+    /// What has come since the start once this and all that was asked before has, in bytes.
+    due_bytes: u64,
     late: bool,
+    /// It was cancelled because its segment was not wanted any more.
+    is_unwanted: bool,
 }
 
 /// Collects the segments of one content from any number of sources.

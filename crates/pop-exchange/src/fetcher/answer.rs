@@ -66,6 +66,9 @@ impl Fetcher {
         source.payments.earn(payload_bytes);
         if let Some(flight) = self.answers_cancelled(from, id) {
             self.totals.wasted_bytes += payload_bytes;
+            if flight.is_unwanted {
+                self.totals.unwanted_bytes += payload_bytes;
+            }
             if self.config.accounts {
                 self.verify(&flight, shard)?;
             }
@@ -185,9 +188,11 @@ impl Fetcher {
         Some(flight)
     }
 
-    /// Take a request back; its answer may be on its way.
-    pub(super) fn cancel(&mut self, id: RequestId) {
+    /// Take a request back; its answer may be on its way. `is_unwanted`: its segment is not wanted
+    /// any more.
+    pub(super) fn cancel(&mut self, id: RequestId, is_unwanted: bool) {
         let Some(flight) = self.settle(id) else { return };
+        let flight = Flight { is_unwanted, ..flight };
         let Flight { link, bytes, .. } = flight;
         let Some(source) = self.sources.get_mut(&link) else { return };
         source.cancelled += 1;
@@ -198,7 +203,7 @@ impl Fetcher {
     }
 
     fn deliver(&mut self, index: u64) {
-        self.cancel_all_of(index);
+        self.cancel_all_of(index, false);
         let Some(segment) = self.segments.remove(&index) else { return };
         self.lent.insert(index, segment.held_bytes());
         self.done.insert(index);
@@ -209,15 +214,16 @@ impl Fetcher {
 
     /// A segment is no longer wanted.
     pub(super) fn drop_segment(&mut self, index: u64) {
-        self.cancel_all_of(index);
+        self.cancel_all_of(index, true);
         if let Some(segment) = self.segments.remove(&index) {
             self.charged_bytes -= segment.held_bytes();
+            self.totals.dropped_bytes += segment.held_bytes();
         }
     }
 
-    fn cancel_all_of(&mut self, index: u64) {
+    fn cancel_all_of(&mut self, index: u64, is_unwanted: bool) {
         let of_segment = |(id, f): (&RequestId, &Flight)| (f.segment == index).then_some(*id);
         let losers: Vec<RequestId> = self.flights.iter().filter_map(of_segment).collect();
-        losers.into_iter().for_each(|id| self.cancel(id));
+        losers.into_iter().for_each(|id| self.cancel(id, is_unwanted));
     }
 }

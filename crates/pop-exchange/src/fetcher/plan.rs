@@ -23,6 +23,10 @@ const SHORT_SEGMENTS_MAX: usize = 4;
 /// Segments that are passed over in one round because nobody can be asked for them.
 const SKIPPED_MAX: usize = 64;
 
+/// Time for which a request is not late as long as what was asked before it still comes, in
+/// milliseconds.
+const QUEUE_MS_MAX: u64 = 1_000;
+
 /// Requests of one round of planning, by link.
 type Asks = SortedMap<LinkId, Vec<GetShard>>;
 
@@ -33,6 +37,8 @@ pub(super) struct Round {
     best: u64,
     pub(super) reach: Reach,
     asks: Asks,
+    /// What will have come since the start once all that was asked has, in bytes.
+    due_bytes: u64,
     /// Segments in reach of which not all could be asked for.
     pub(super) short: SortedSet<u64>,
 }
@@ -56,8 +62,10 @@ impl Fetcher {
         let best = self.sources.values().filter(|source| source.kind != SourceKind::Local);
         let best = best.filter_map(|source| source.measured_bytes_per_s(self.now)).max();
         let best = best.unwrap_or(0);
-        let (reach, asks) = (self.reach(), Asks::new());
-        let mut round = Round { best, reach, asks, short: SortedSet::new() };
+        let (reach, asks, short) = (self.reach(), Asks::new(), SortedSet::new());
+        let on_its_way = self.sources.values().map(|it| it.in_flight_bytes + it.cancelled_bytes);
+        let due_bytes = self.arrived_bytes() + on_its_way.sum::<u64>();
+        let mut round = Round { best, reach, asks, due_bytes, short };
         let far_from = round.reach.far_from;
         let near: Vec<u64> = self.segments.range(..far_from).map(|(index, _)| *index).collect();
         near.into_iter().for_each(|index| self.fill(index, 0, &mut round));
@@ -189,6 +197,7 @@ impl Fetcher {
                 return;
             }
             let hedging = segment.wanting(0) > 0 && segment.is_hedging();
+            let spare = !hedging && !segment.is_short();
             let moment = Moment {
                 now: self.now,
                 config: &self.config,
@@ -209,29 +218,33 @@ impl Fetcher {
                 return;
             };
             self.totals.hedges += u64::from(hedging);
-            self.ask(index, link, column, &mut round.asks);
+            self.totals.extras += u64::from(spare);
+            self.ask(index, link, column, round);
         }
     }
 
-    fn ask(&mut self, index: u64, link: LinkId, column: ColumnIndex, asks: &mut Asks) {
+    fn ask(&mut self, index: u64, link: LinkId, column: ColumnIndex, round: &mut Round) {
         let Some(segment) = self.segments.get_mut(&index) else { return };
         let Some(source) = self.sources.get_mut(&link) else { return };
-        let bytes = segment.shard_bytes;
+        let (bytes, deadline) = (segment.shard_bytes, segment.deadline);
         segment.ask(column);
         source.asked(bytes, self.now);
         self.charged_bytes += bytes;
         self.next_id += 1;
         self.totals.requests += 1;
         let id = RequestId(self.next_id);
+        round.due_bytes += bytes;
+        let (asked_at, due_bytes) = (self.now, round.due_bytes);
+        let (segment, late, is_unwanted) = (index, false, false);
         let flight =
-            Flight { link, segment: index, column, bytes, asked_at: self.now, late: false };
+            Flight { link, segment, column, bytes, asked_at, due_bytes, late, is_unwanted };
         self.flights.insert(id, flight);
-        let deadline_ms = segment.deadline.map_or(0, |deadline| {
+        let deadline_ms = deadline.map_or(0, |deadline| {
             u32::try_from(deadline.since_ms(self.now)).unwrap_or(u32::MAX).max(1)
         });
         let content = self.content.id();
         let get = GetShard { id, content, segment: SegmentIndex(index), column, deadline_ms };
-        asks.entry(link).or_default().push(get);
+        round.asks.entry(link).or_default().push(get);
     }
 
     /// spec/exchange.md §4: credit for a request is granted before the request is sent.
@@ -298,7 +311,7 @@ impl Fetcher {
         for (link, peer, silent_ms) in resting {
             let of_link = |(id, f): (&RequestId, &Flight)| (f.link == link).then_some(*id);
             let asked: Vec<RequestId> = self.flights.iter().filter_map(of_link).collect();
-            asked.into_iter().for_each(|id| self.cancel(id));
+            asked.into_iter().for_each(|id| self.cancel(id, false));
             self.outputs.push_back(Output::Event(Event::SourceResting { peer, silent_ms }));
         }
     }
@@ -320,12 +333,19 @@ impl Fetcher {
         self.totals.wasted_bytes > allowed + self.content.layout().segment_bytes()
     }
 
+    /// All payload that came, of use or not.
+    fn arrived_bytes(&self) -> u64 {
+        self.totals.received_bytes + self.totals.wasted_bytes
+    }
+
     /// Requests that take too long are backed by another one: of urgent segments, and of the
     /// first one, for which all others wait.
     fn mark_late(&mut self) {
         let now = self.now;
         let head = self.segments.first_key_value().map(|(index, _)| *index);
         let (is_thrifty, far_from) = (self.is_thrifty(), self.reach().far_from);
+        let arrived_bytes = self.arrived_bytes();
+        let flows = now.since_ms(self.progress_at) <= TICK_MS;
         for flight in self.flights.values_mut().filter(|flight| !flight.late) {
             let Some(segment) = self.segments.get_mut(&flight.segment) else { continue };
             let urgent = segment.is_urgent(now, self.config.urgent_window_ms);
@@ -345,7 +365,11 @@ impl Fetcher {
             let is_late = now.since_ms(first_since)
                 > self.response.late_after_ms(hurries, floor_ms)
                 || now.since_ms(flight.asked_at) > self.response.late_after_ms(false, floor_ms);
-            if struck || (others && is_late) {
+            // Where all share one narrow way, ours, what was asked before comes before.
+            let queues = flows
+                && arrived_bytes < flight.due_bytes
+                && now.since_ms(flight.asked_at) < QUEUE_MS_MAX;
+            if struck || (others && is_late && !queues) {
                 flight.late = true;
                 segment.mark_late();
             }

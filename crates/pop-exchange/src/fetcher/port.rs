@@ -244,10 +244,17 @@ pub struct Totals {
     pub received_bytes: u64,
     /// Payload that came too late to be of use, in bytes.
     pub wasted_bytes: u64,
+    /// Of that, payload of segments that were not wanted any more when it came, in bytes. The rest
+    /// was one shard too many.
+    pub unwanted_bytes: u64,
+    /// Payload that was kept and then not wanted any more before its segment was whole, in bytes.
+    pub dropped_bytes: u64,
     /// Requests sent.
     pub requests: u64,
     /// Requests sent because another one was late.
     pub hedges: u64,
+    /// Requests sent beyond what a segment needs, though none was late.
+    pub extras: u64,
     /// Segments delivered.
     pub segments: u64,
 }

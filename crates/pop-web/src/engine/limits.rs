@@ -144,6 +144,14 @@ pub const URGENT_WINDOW_MS: u64 = 4_000;
 /// waits, or is about to.
 pub const EXTRA_WINDOW_MS: u64 = 1_000;
 
+/// Shards beyond need that are asked for then. Most come in vain: sources that say nothing are few, and
+/// are noticed soon.
+pub const EXTRA_SHARDS: u16 = 2;
+
+/// Silence after which nothing is asked of another source too, in milliseconds, however soon answers
+/// come on average.
+pub const HEDGE_FLOOR_MS: u64 = 200;
+
 /// Bytes at risk with all peers of one prefix: those of whom no address is known, as of every other
 /// viewer, share one, and each may have a step of 512 KiB.
 pub const PREFIX_FLOAT_BYTES_MAX: u64 = 8 * 1024 * 1024;

@@ -101,6 +101,8 @@ pub(crate) struct Masternode {
     pub(crate) known_masternodes: Vec<Signed<MasternodeRecord>>,
     /// Sends shards with a bit flipped.
     pub(crate) lies: bool,
+    /// Takes requests and answers none.
+    pub(crate) is_mute: bool,
     provider: Provider,
     relay: Relay,
     /// Kept here, if this node keeps it.
@@ -128,6 +130,7 @@ impl Masternode {
             known: Vec::new(),
             known_masternodes: Vec::new(),
             lies: false,
+            is_mute: false,
             provider: Provider::new(ProviderConfig::default()).unwrap(),
             relay: Relay::new(
                 Keypair::from_secret_bytes(&secret).unwrap().peer_id(),
@@ -343,6 +346,7 @@ impl Masternode {
         let reason = RefusalReason::NotFound;
         let refused = StoreResult::Refused { reason, retry_after_ms: 0 };
         Some(match operation {
+            StoreOperation::ReadShard { .. } if self.is_mute => return None,
             StoreOperation::ReadShard { content, segment, column } => {
                 match self.held.get(&content) {
                     Some((published, columns)) if columns.contains(column) => {

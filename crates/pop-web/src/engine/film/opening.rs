@@ -2,7 +2,7 @@
 
 use pop_erasure::{Content, Decoder};
 use pop_exchange::asker::{Answer, Failure};
-use pop_exchange::fetcher::{Fetcher, FetcherConfig};
+use pop_exchange::fetcher::{ExtraShards, Fetcher, FetcherConfig};
 use pop_wire::sorted::SortedSet;
 use pop_wire::{Instant, Manifest, Verified};
 
@@ -10,7 +10,8 @@ use super::plain::Plain;
 use super::{Film, Outcome, Playing};
 use crate::engine::hub::Hub;
 use crate::engine::limits::{
-    EXTRA_WINDOW_MS, FAR_WINDOW_MS, LOOK_AGAIN_MS, LOOK_MS, URGENT_WINDOW_MS,
+    EXTRA_SHARDS, EXTRA_WINDOW_MS, FAR_WINDOW_MS, HEDGE_FLOOR_MS, LOOK_AGAIN_MS, LOOK_MS,
+    URGENT_WINDOW_MS,
 };
 use crate::engine::{EngineError, FilmInfo, LinkId, Output};
 
@@ -68,6 +69,8 @@ impl Film {
         config.accounts = hub.pays;
         config.urgent_window_ms = URGENT_WINDOW_MS;
         config.extra_window_ms = EXTRA_WINDOW_MS;
+        config.extra_shards = ExtraShards::Fixed(EXTRA_SHARDS);
+        config.hedge_floor_ms = HEDGE_FLOOR_MS;
         config.far_window_ms = FAR_WINDOW_MS;
         let fetcher = Fetcher::new(content.clone(), config, hub.random());
         let fetcher = fetcher.map_err(|_| EngineError::BadManifest)?;

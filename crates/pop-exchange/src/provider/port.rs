@@ -90,6 +90,7 @@ pub enum Input {
 /// What the machine asks of the shell.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "few are alive at once, each for a moment")]
 pub enum Output {
     /// Send a message.
     Send {

@@ -6,6 +6,7 @@
 //!   identity.key         0600, the node's secret key
 //!   columns.redb         which columns are whole, and the manifests they belong to
 //!   publish.redb         the publisher's journal, with content keys
+//!   keys/                0700: keys that are sold or were bought, money that waits for one
 //!   columns/<content>/<column>.part    a column being received
 //!   columns/<content>/<column>.column  a whole column
 //! ```
@@ -31,7 +32,7 @@ mod store;
 
 pub use column::{ColumnWriter, OpenedColumn};
 pub use directory::DirectoryLock;
-pub(crate) use directory::{create_private, write_once};
+pub(crate) use directory::{create_private, remove_durably, write_once};
 pub use error::StoreError;
 pub use identity::{create_identity, keep_identity, load_identity};
 pub use journal::{Publication, PublishJournal, SourceFile};

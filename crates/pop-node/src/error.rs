@@ -8,6 +8,7 @@ use pop_wire::{Amount, ContentId, PeerId, SegmentIndex, WalletAddress, WireError
 
 use crate::chromium::ChromiumError;
 use crate::disk::StoreError;
+use crate::key_sale::KeySaleError;
 use crate::ledger::{LedgerClientError, LedgerFileError};
 use crate::settings::SettingsError;
 use crate::wallet::WalletError;
@@ -25,6 +26,9 @@ pub enum NodeError {
     /// The ledger refused, or did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerClientError),
+    /// A content key can't be sold or bought.
+    #[error(transparent)]
+    KeySale(#[from] KeySaleError),
     /// The ledger on this disk can't be created or opened.
     #[error(transparent)]
     LedgerFile(#[from] LedgerFileError),
@@ -235,6 +239,7 @@ impl NodeError {
             Self::Settings(_) => 78,
             Self::Ledger(error) => error.exit_code(),
             Self::LedgerFile(error) => error.exit_code(),
+            Self::KeySale(error) => error.exit_code(),
             Self::NoLedger => 78,
             Self::NotStaked { .. } => 77,
             Self::Wallet(error) => error.exit_code(),
@@ -268,6 +273,7 @@ impl NodeError {
             Self::Settings(_) => "settings",
             Self::Ledger(error) => error.code(),
             Self::LedgerFile(error) => error.code(),
+            Self::KeySale(error) => error.code(),
             Self::NoLedger => "no_ledger",
             Self::NotStaked { .. } => "not_staked",
             Self::Wallet(error) => error.code(),
@@ -309,6 +315,7 @@ impl NodeError {
         Some(match self {
             Self::Ledger(error) => return error.hint(),
             Self::LedgerFile(error) => return error.hint(),
+            Self::KeySale(error) => error.hint(),
             Self::NoLedger => {
                 "name the node that serves it: --ledger /ip4/…/tcp/4700/p2p/<peer id>; or make one \
                  with `pop-node ledger create` and run with --serve-ledger; a node that earns \

@@ -17,6 +17,7 @@ mod gateway;
 mod holdings;
 pub mod http;
 mod http_client;
+pub mod key_sale;
 pub mod ledger;
 mod links;
 pub mod media;

@@ -20,6 +20,7 @@ use crate::disk::ColumnStore;
 use crate::error::NodeError;
 use crate::fetch::OpenContents;
 use crate::gateway;
+use crate::key_sale;
 use crate::ledger::{self, LedgerClient};
 use crate::money::Money;
 use crate::network::{Network, NetworkEvent};
@@ -185,6 +186,9 @@ impl Node {
         let prices_scarcity = sells && inner.settings.scarcity_interval_s > 0;
         if let Some(server) = server.clone().filter(|_| prices_scarcity) {
             inner.spawn(scarcity::count_now_and_then(Arc::clone(&inner), server));
+        }
+        if role == Role::Masternode && inner.settings.key_sale_interval_s > 0 {
+            inner.spawn(key_sale::sell_now_and_then(Arc::clone(&inner)));
         }
         if let (Some(server), Some(ledger)) = (server.clone(), inner.ledger.clone()) {
             inner.spawn(learn_ledger(ledger, server));

@@ -20,6 +20,7 @@ use crate::directory::addresses;
 use crate::disk::{Publication, PublishJournal, SourceFile};
 use crate::error::NodeError;
 use crate::holdings::holdings;
+use crate::key_sale;
 use crate::media;
 use crate::node::{Inner, Node};
 use crate::staging::Staging;
@@ -40,6 +41,9 @@ pub struct PublishOptions {
     pub duration_ms: u64,
     /// Asked per megabit and tier.
     pub price: Amount,
+    /// Asked for the content key, once; zero if it isn't sold, or for what it was published with
+    /// before. A file that was published at another price becomes another content.
+    pub key_price: Amount,
 }
 
 impl PublishOptions {
@@ -82,6 +86,8 @@ pub struct Published {
     pub content: ContentId,
     /// Name and key: whoever has it can watch.
     pub link: ContentLink,
+    /// What the key is sold for; zero if it isn't.
+    pub key_price: Amount,
     /// k and n.
     pub geometry: Geometry,
     /// Both promises, for the network as it was found.
@@ -95,6 +101,13 @@ pub struct Published {
 }
 
 impl Published {
+    /// The name alone, for buyers of the key; nothing if it isn't sold.
+    #[must_use]
+    pub fn sale_link(&self) -> Option<ContentLink> {
+        let is_sold = self.key_price > Amount::ZERO;
+        is_sold.then_some(ContentLink { content: self.content, key: None })
+    }
+
     /// The key alone, as it stands in a URL.
     #[must_use]
     pub fn link_key(&self) -> String {
@@ -133,16 +146,19 @@ impl Node {
         };
         let data_dir = self.inner.settings.data_dir.clone();
         let journal = PublishJournal::open(&data_dir)?;
-        let begun = begin(&journal, &source, options.geometry)?;
+        let begun = begin(&journal, &source, &options)?;
         let work = Work { inner: &self.inner, source, journal, options };
         let held = work.held(&begun, &masternodes).await;
         let (content, staging) = work.encode(wanted, &begun, &held, &mut progress).await?;
+        let key = ContentKey::from_bytes(*begun.content_key);
+        // A key that is sold is kept before anybody hears that it is.
+        key_sale::put_on_sale(&data_dir, self.peer_id(), key.clone(), content.manifest())?;
         let placement = work.place(&content, staging, held, &masternodes, &mut progress).await?;
         let geometry = content.layout().geometry();
-        let key = ContentKey::from_bytes(*begun.content_key);
         Ok(Published {
             content: content.id(),
             link: ContentLink { content: content.id(), key: Some(key) },
+            key_price: content.manifest().key_price,
             geometry,
             durability: geometry.durability(nodes),
             segments: content.layout().segment_count(),
@@ -152,16 +168,19 @@ impl Node {
     }
 }
 
-/// Start or resume the publication of `source`. A file that was published in another shape than
-/// the one asked for now becomes another content.
+/// Start or resume the publication of `source`. A file that was published in another shape, or at
+/// another price of its key, than what is asked for now becomes another content.
 fn begin(
     journal: &PublishJournal,
     source: &SourceFile,
-    geometry: Option<(u16, u16)>,
+    options: &PublishOptions,
 ) -> Result<Publication, NodeError> {
     let begun = journal.begin(source)?;
     let shape = begun.manifest.as_ref().map(|it| (it.data_shards, it.total_shards));
-    if geometry.is_some() && shape.is_some() && geometry != shape {
+    let reshaped = options.geometry.is_some() && shape.is_some() && options.geometry != shape;
+    let price = begun.manifest.as_ref().map(|it| it.key_price);
+    let repriced = price.is_some_and(|price| price != options.key_price);
+    if reshaped || (repriced && options.key_price != Amount::ZERO) {
         journal.forget(source)?;
         return Ok(journal.begin(source)?);
     }
@@ -229,7 +248,7 @@ impl Work<'_> {
                 price: self.options.price,
                 media_type: self.options.media_type.clone(),
                 duration_ms: self.options.duration_ms,
-                key_price: Amount::ZERO,
+                key_price: self.options.key_price,
             },
             earlier: begun.manifest.clone(),
         };

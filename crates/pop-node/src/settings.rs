@@ -69,6 +69,9 @@ pub struct Settings {
     /// Seconds between two redemptions of vouchers; more make an operation on the ledger cheaper a
     /// voucher, and delay income. Default: an hour.
     pub redeem_interval_s: u64,
+    /// Seconds between two looks at the ledger for money that waits for keys that are sold here; 0
+    /// to sell none. Nothing is asked while no key is on sale. Default: 10.
+    pub key_sale_interval_s: u64,
     /// Fetch on credit while the vault has nothing, or there is none. Default: on.
     pub borrow: bool,
     /// Interest that is offered for it, in 10,000 parts, once. Default: 1,000, so 1.1 for 1.
@@ -200,6 +203,7 @@ impl Default for Settings {
             price_scarce_max: Amount::from_base_units(80_000_000_000),
             scarcity_interval_s: 3_600,
             redeem_interval_s: 3_600,
+            key_sale_interval_s: 10,
             borrow: true,
             interest_bps_max: 1_000,
             lend: true,

@@ -55,6 +55,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
          fetch_bytes_max = '2 GiB'\n\
          price = '1.5'\nprice_max = '2 POP'\nprice_scarce_max = '4'\n\
          scarcity_interval_s = 9\nunredeemed_max = '3'\nredeem_interval_s = 4\n\
+         key_sale_interval_s = 3\n\
          borrow = false\ninterest_bps_max = 5\nlend = false\nlend_interest_bps = 6\n\
          lend_fresh_bytes = '1 MB'\nlend_total_bytes = '2 MB'\nlog_format = 'json'\n\
          diversity_exempt_loopback = true\nledger = '{bootstrap}'\nserve_ledger = false"
@@ -80,6 +81,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
         ("POP_PRICE_MAX", "2"),
         ("POP_UNREDEEMED_MAX", "3"),
         ("POP_REDEEM_INTERVAL_S", "4"),
+        ("POP_KEY_SALE_INTERVAL_S", "3"),
         ("POP_BORROW", "false"),
         ("POP_INTEREST_BPS_MAX", "5"),
         ("POP_LEND", "false"),
@@ -113,6 +115,7 @@ fn every_setting_can_be_set_from_all_three_sources() {
         "--scarcity-interval-s=9",
         "--unredeemed-max=3",
         "--redeem-interval-s=4",
+        "--key-sale-interval-s=3",
         "--borrow=false",
         "--interest-bps-max=5",
         "--lend=false",

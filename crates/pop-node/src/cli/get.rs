@@ -5,16 +5,18 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use pop_erasure::ContentLink;
+use pop_erasure::{ContentKey, ContentLink};
 use pop_incentive::ledger::LoanNote;
-use pop_wire::Amount;
+use pop_wire::{Amount, ContentId};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Context, output, payer};
+use super::{Context, names, output, payer};
 use crate::clock;
+use crate::disk;
 use crate::error::NodeError;
 use crate::fetch::{OpenedContent, Pace};
+use crate::key_sale::{self, KEY_LOCK_S, KeyOrder, KeySaleError};
 use crate::node::Node;
 use crate::settings::Layer;
 
@@ -24,7 +26,8 @@ const PIECES_MAX: usize = 4;
 /// Fetch a content, or a range of it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Get {
-    /// The link: pop:<content id>?k=<key>
+    /// The link: pop:<content id>?k=<key>; without the key, or the content id alone, if the key was
+    /// bought or is to be
     link: String,
     /// Where to write; standard output if absent
     #[arg(short, long, value_name = "FILE")]
@@ -32,6 +35,16 @@ pub(super) struct Get {
     /// Bytes A to B, both included and counted from 0; `A-` to the end
     #[arg(long, value_name = "A-B")]
     range: Option<ByteRange>,
+    /// Buy the key from the publisher for at most so much, in POP, if there is none
+    ///
+    /// The price is locked on the ledger and paid only for the key; without it, it comes back. A key
+    /// that was bought is kept: getting the content again costs nothing for it.
+    #[arg(long, value_name = "MAX")]
+    buy_key: Option<Amount>,
+    /// Seconds after which the money comes back if no key came; sellers take nothing with less than
+    /// a minute left
+    #[arg(long, value_name = "SECONDS", default_value_t = KEY_LOCK_S)]
+    key_lock_s: u64,
     #[command(flatten)]
     settings: Layer,
 }
@@ -76,17 +89,18 @@ impl Get {
     pub(super) async fn run(self, context: &Context) -> Result<(), NodeError> {
         let mut settings = context.settings(&self.settings)?;
         settings.http_listen = None;
-        let link: ContentLink = self.link.parse()?;
+        let link = names::link(&self.link)?;
+        let data_dir = settings.data_dir.clone();
         let keypair = payer::key(&mut settings)?;
         let node = Node::client(keypair, settings).await?;
         let promised_before = promised(&node).await;
-        let result = self.fetch(&node, &link, context.json).await;
+        let result = self.fetch(&node, link, &data_dir, context.json).await;
         node.settle().await;
         let paid = promised(&node).await.checked_sub(promised_before).unwrap_or(Amount::ZERO);
         let borrowed = node.borrowed().await;
         let stats = node.stats();
         node.shutdown().await;
-        let (bytes, elapsed) = result?;
+        let Fetched { bytes, elapsed, key_paid } = result?;
         // Under --json standard output belongs to the report, unless the bytes went there.
         if context.json && self.output.is_some() {
             output::json(&json!({
@@ -94,13 +108,17 @@ impl Get {
                 "seconds": elapsed.as_secs_f64(),
                 "output": self.output,
                 "shard_bytes": stats.fetched_bytes(),
-                "paid": plain(paid),
+                "paid": output::plain(paid),
+                "key_paid": output::plain(key_paid),
                 "vouchers": stats.vouchers_given(),
                 "payment_bytes": stats.payment_bytes(),
-                "borrowed": plain(principal(&borrowed)),
-                "owed": plain(owed(&borrowed)),
+                "borrowed": output::plain(principal(&borrowed)),
+                "owed": output::plain(owed(&borrowed)),
             }));
             return Ok(());
+        }
+        if key_paid > Amount::ZERO {
+            eprintln!("paid {key_paid} for the key, which is kept");
         }
         if paid > Amount::ZERO {
             eprintln!("paid {paid} by {} vouchers", stats.vouchers_given());
@@ -119,11 +137,17 @@ impl Get {
     async fn fetch(
         &self,
         node: &Node,
-        link: &ContentLink,
+        link: ContentLink,
+        data_dir: &Path,
         quiet: bool,
-    ) -> Result<(u64, std::time::Duration), NodeError> {
+    ) -> Result<Fetched, NodeError> {
+        let (key, key_paid) = match link.key {
+            Some(key) => (key, Amount::ZERO),
+            None => self.key(node, link.content, data_dir).await?,
+        };
         let started = clock::monotonic_now();
-        let content = node.open(link).await?;
+        let link = ContentLink { content: link.content, key: Some(key) };
+        let content = node.open(&link).await?;
         let length_bytes = content.length_bytes();
         let range = match self.range {
             Some(range) => range.within(length_bytes)?,
@@ -137,8 +161,43 @@ impl Get {
             }
             Some(path) => write_file(&content, range, path, quiet).await?,
         }
-        Ok((bytes, started.elapsed()))
+        Ok(Fetched { bytes, elapsed: started.elapsed(), key_paid })
     }
+
+    /// The key that the link lacks, and what was paid for it: as it is kept, or bought.
+    async fn key(
+        &self,
+        node: &Node,
+        content: ContentId,
+        data_dir: &Path,
+    ) -> Result<(ContentKey, Amount), NodeError> {
+        if let Some(key) = key_sale::kept_key(data_dir, content)? {
+            return Ok((key, Amount::ZERO));
+        }
+        if self.buy_key.is_none() && !key_sale::is_waiting_for_key(data_dir, content)? {
+            return Err(match node.key_price(content).await? {
+                Some(price) => KeySaleError::ForSale { content, price }.into(),
+                None => NodeError::KeyMissing,
+            });
+        }
+        let wallet = disk::load_identity(data_dir)?;
+        let mut order = KeyOrder::default();
+        (order.max, order.lock_s) = (self.buy_key, self.key_lock_s);
+        let bought = node.buy_key(&wallet, content, order, |amount, until| {
+            // Also under --json: whoever stops it should know what it was waiting for.
+            eprintln!("{}", key_sale::waiting_line(amount, until));
+        });
+        let bought = bought.await?;
+        Ok((bought.key, bought.paid))
+    }
+}
+
+/// What came of a fetch.
+struct Fetched {
+    bytes: u64,
+    elapsed: std::time::Duration,
+    /// What the key cost; zero if it was there.
+    key_paid: Amount,
 }
 
 /// What the node's vouchers promise, over all payees. A sum of promises within one vault fits.
@@ -156,11 +215,6 @@ fn principal(notes: &[LoanNote]) -> Amount {
 fn owed(notes: &[LoanNote]) -> Amount {
     let owed = notes.iter().filter_map(LoanNote::owed);
     Amount::from_base_units(owed.map(Amount::base_units).sum())
-}
-
-/// Without the unit.
-fn plain(amount: Amount) -> String {
-    amount.to_string().trim_end_matches(" POP").to_owned()
 }
 
 /// Write into a file beside `path` and give it its name when it is whole, so that an error never

@@ -1,7 +1,8 @@
-//! How things on a ledger are named on the command line: 64 hex digits.
+//! How things are named on the command line: contents by links, those on a ledger by 64 hex digits.
 
+use pop_erasure::{ContentLink, LinkError};
 use pop_incentive::ids::{BountyId, LoanId, PoolId};
-use pop_wire::{Digest, WalletAddress};
+use pop_wire::{ContentId, Digest, WalletAddress};
 
 use crate::error::NodeError;
 
@@ -28,6 +29,14 @@ pub(super) fn name<T: Named>(text: &str) -> Result<T, String> {
     hex::decode_to_slice(text, &mut bytes)
         .map_err(|_| format!("expected 64 hex digits, got `{text}`"))?;
     Ok(T::named(bytes))
+}
+
+/// Read a link, or a content id alone, which is a link without a key.
+pub(super) fn link(text: &str) -> Result<ContentLink, LinkError> {
+    match text.parse::<ContentId>() {
+        Ok(content) => Ok(ContentLink { content, key: None }),
+        Err(_) => text.parse(),
+    }
 }
 
 /// Something that was given and can't be used.

@@ -1,6 +1,7 @@
 //! What all verbs print alike: JSON lines, errors, progress bars, sizes.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use pop_wire::Amount;
 use serde_json::{Value, json};
 
 use crate::error::NodeError;
@@ -55,6 +56,11 @@ fn bar(total: u64, label: &'static str, quiet: bool, style: &str) -> ProgressBar
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
+}
+
+/// An amount for programs: exact, without the unit.
+pub(super) fn plain(amount: Amount) -> String {
+    amount.to_string().trim_end_matches(" POP").to_owned()
 }
 
 /// Bytes for people: `5.6 MB`.

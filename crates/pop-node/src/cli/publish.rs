@@ -29,8 +29,21 @@ pub(super) struct Publish {
     /// Playing time in milliseconds; read from the file if absent
     #[arg(long, value_name = "MS")]
     duration_ms: Option<u64>,
+    /// Sell the content key for so much, in POP: buyers need only the link without a key
+    ///
+    /// It is sold by `pop-node run` with the same data directory and a ledger.
+    #[arg(long, value_name = "POP", value_parser = price)]
+    sell_key: Option<Amount>,
     #[command(flatten)]
     settings: Layer,
+}
+
+/// What a key is sold for.
+fn price(text: &str) -> Result<Amount, String> {
+    match text.parse::<Amount>() {
+        Ok(Amount::ZERO) => Err("expected more than 0: the link gives the key for nothing".into()),
+        price => price.map_err(|error| error.to_string()),
+    }
 }
 
 impl Publish {
@@ -47,6 +60,7 @@ impl Publish {
         if let Some(duration_ms) = self.duration_ms {
             options.duration_ms = duration_ms;
         }
+        options.key_price = self.sell_key.unwrap_or(Amount::ZERO);
         let keypair = disk::load_identity(&settings.data_dir)?;
         let bytes = std::fs::metadata(&self.file).map_or(0, |it| it.len());
         let encoding = output::byte_bar(bytes, "encode", context.json);
@@ -71,12 +85,15 @@ impl Publish {
 
 fn print(published: &Published, as_json: bool) {
     let Published { geometry, durability, placement, .. } = published;
+    let sale_link = published.sale_link().map(|link| link.to_string());
     if as_json {
         let placement: BTreeMap<String, String> =
             placement.iter().map(|(c, peer)| (c.get().to_string(), peer.to_string())).collect();
         output::json(&json!({
             "link": published.link.to_string(),
             "content": published.content.to_string(),
+            "key_price": sale_link.as_ref().map(|_| output::plain(published.key_price)),
+            "sale_link": sale_link,
             "k": geometry.k(),
             "n": geometry.n(),
             "segments": published.segments,
@@ -91,6 +108,12 @@ fn print(published: &Published, as_json: bool) {
     }
     describe(published);
     println!("link       {}", published.link);
+    if let Some(sale_link) = sale_link {
+        let price = published.key_price;
+        println!("           opens it: keep that one to yourself");
+        println!("sale link  {sale_link}");
+        println!("           has no key: `pop-node run` here, with a ledger, sells it for {price}");
+    }
 }
 
 /// Geometry, promises and placement, for people.

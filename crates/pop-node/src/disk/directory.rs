@@ -60,6 +60,15 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io("sync", directory))
 }
 
+/// Removes a file, for good when this returns; one that isn't there is removed already.
+pub(crate) fn remove_durably(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed?,
+    }
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
 /// Writes a file that only the owner can read and that is never overwritten. A crash leaves all of
 /// it or nothing, and of two who write at once one wins: a whole file is made under another name,
 /// and giving it this one fails with [`io::ErrorKind::AlreadyExists`] if it is taken.

@@ -165,7 +165,7 @@ impl LedgerClientError {
     }
 
     /// Whether asking the same again can help.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy | Self::Unavailable)
     }
 }

@@ -78,6 +78,9 @@ pub struct Layer {
     /// Seconds between redemptions of vouchers
     #[arg(long, value_name = "SECONDS")]
     pub redeem_interval_s: Option<u64>,
+    /// Seconds between looks at the ledger for buyers of keys; 0 sells none
+    #[arg(long, value_name = "SECONDS")]
+    pub key_sale_interval_s: Option<u64>,
     /// Fetch on credit while there is nothing to pay with
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub borrow: Option<bool>,
@@ -130,6 +133,7 @@ impl Layer {
         "http_hosts",
         "http_listen",
         "interest_bps_max",
+        "key_sale_interval_s",
         "ledger",
         "lend",
         "lend_fresh_bytes",
@@ -206,6 +210,7 @@ impl Layer {
             price_scarce_max: variables.one("POP_PRICE_SCARCE_MAX")?,
             scarcity_interval_s: variables.one("POP_SCARCITY_INTERVAL_S")?,
             redeem_interval_s: variables.one("POP_REDEEM_INTERVAL_S")?,
+            key_sale_interval_s: variables.one("POP_KEY_SALE_INTERVAL_S")?,
             borrow: variables.one("POP_BORROW")?,
             interest_bps_max: variables.one("POP_INTEREST_BPS_MAX")?,
             lend: variables.one("POP_LEND")?,
@@ -257,6 +262,10 @@ impl Layer {
             set(&self.scarcity_interval_s, &mut settings.scarcity_interval_s),
         );
         put("redeem_interval_s", set(&self.redeem_interval_s, &mut settings.redeem_interval_s));
+        put(
+            "key_sale_interval_s",
+            set(&self.key_sale_interval_s, &mut settings.key_sale_interval_s),
+        );
         put("borrow", set(&self.borrow, &mut settings.borrow));
         put("interest_bps_max", set(&self.interest_bps_max, &mut settings.interest_bps_max));
         put("lend", set(&self.lend, &mut settings.lend));

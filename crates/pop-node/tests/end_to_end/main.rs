@@ -12,6 +12,7 @@ mod files;
 mod full_disk;
 mod holders_gone;
 mod inputs;
+mod key_sale;
 mod liars;
 mod library;
 mod life;

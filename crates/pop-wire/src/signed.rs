@@ -71,6 +71,12 @@ impl<T: SignedBody> Signed<T> {
         &self.body
     }
 
+    /// The signature as received. Of two envelopes with the same one, both are the same or one of
+    /// them doesn't verify: what was verified before need not be again.
+    pub fn signature(&self) -> &[u8; 64] {
+        &self.signature
+    }
+
     /// Parse the body and check that its signer signed exactly these bytes.
     ///
     /// # Errors

@@ -28,6 +28,8 @@ struct Place {
     is_extra: bool,
     greeted: bool,
     relays: bool,
+    /// Of the record that was believed last: others say the same again and again.
+    signature: Option<[u8; 64]>,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,7 @@ impl Directory {
             is_extra: false,
             greeted: false,
             relays: false,
+            signature: None,
         };
         let places: Vec<_> = entries.map(place).collect();
         Ok(Self { asker, entries: places.len(), places, lost: false })
@@ -76,6 +79,10 @@ impl Directory {
     /// Take in where masternodes are. Verifies before it believes.
     pub(super) fn learn(&mut self, hub: &Hub, records: Vec<Signed<MasternodeRecord>>) {
         for signed in records {
+            let signature = Some(*signed.signature());
+            if self.places.iter().any(|place| place.signature == signature) {
+                continue;
+            }
             let Ok(record) = signed.verify() else { continue };
             if !record.is_alive(hub.wall) || record.peer == hub.own_peer() {
                 continue;
@@ -87,13 +94,14 @@ impl Directory {
             match self.places.iter_mut().find(|place| place.peer == Some(record.peer)) {
                 Some(place) => {
                     place.relays = relays;
+                    place.signature = signature;
                     place.reach.set_addresses(addresses);
                 }
                 None if room && !addresses.is_empty() => {
                     let peer = Some(record.peer);
                     let reach = Reach::new(addresses);
                     let (is_extra, greeted) = (false, false);
-                    self.places.push(Place { peer, reach, is_extra, greeted, relays });
+                    self.places.push(Place { peer, reach, is_extra, greeted, relays, signature });
                 }
                 None => {}
             }

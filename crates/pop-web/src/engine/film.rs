@@ -179,7 +179,8 @@ impl Film {
 
     /// Do what time asks for.
     pub(super) fn tick(&mut self, hub: &mut Hub, is_hopeful: bool) -> Outcome {
-        self.sources.connect(hub);
+        let geometry = self.playing.as_ref().map(|playing| playing.content.layout().geometry());
+        self.sources.connect(hub, geometry.map(|geometry| usize::from(geometry.k())));
         let Some(playing) = &mut self.playing else {
             let waited = hub.now.since_ms(self.opened_at);
             // Unknown is said early if everybody said so and nobody else is left.

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use super::cache::Cache;
-use super::limits::{DIALS_MAX, LIARS_MAX};
+use super::limits::{DIALS_FRESH_MAX, DIALS_MAX, LIARS_MAX};
 use super::money::News;
 use super::outbox::Outbox;
 use super::wire::{Purpose, Shaking, Wires};
@@ -108,7 +108,8 @@ impl Hub {
 
     /// Whether another link may be dialled now.
     pub(super) fn may_dial(&self) -> bool {
-        self.is_online && self.wires.dialing() < DIALS_MAX
+        let (fresh, all) = self.wires.dialing(self.now);
+        self.is_online && fresh < DIALS_FRESH_MAX && all < DIALS_MAX
     }
 
     pub(super) fn can_dial(&self, address: &Address) -> bool {

@@ -29,8 +29,28 @@ pub const HOLDERS_MAX: usize = 512;
 /// is used whole.
 pub const HOLDER_LINKS_MAX: usize = 128;
 
-/// Links being dialled at once, of all kinds; browsers queue the ones beyond and let them time out.
-pub const DIALS_MAX: usize = 32;
+/// Time from the first holder that is known in which only so many are dialled as the film needs to
+/// start, in milliseconds.
+pub const START_MS: u64 = 1_500;
+
+/// Of the columns that a film needs, the part that is linked to beyond while it starts.
+pub const START_SPARE_PART: usize = 8;
+
+/// Time after which a holder that was dialled and isn't linked to is replaced while a film starts, in
+/// milliseconds.
+pub const START_PATIENCE_MS: u64 = 250;
+
+/// Links being dialled at once that may come up soon. Chromium delays each WebSocket by 1 to 5 s
+/// times 2^(those that are pending - 16) (`WebSocketPerProcessThrottler`): with 10 pending that is
+/// 80 ms at most. Of 27 that were dialled at once, measured, the last came up after 4 to 5 s.
+pub const DIALS_FRESH_MAX: usize = 10;
+
+/// Time after which a link that is being dialled likely leads nowhere and makes room for another, in
+/// milliseconds.
+pub const DIAL_FRESH_MS: u64 = 1_000;
+
+/// Links being dialled at once, with those that likely lead nowhere.
+pub const DIALS_MAX: usize = 16;
 
 /// Messages that a link may bring at once.
 pub const MESSAGES_BURST: u64 = 8_192;

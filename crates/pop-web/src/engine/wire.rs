@@ -10,7 +10,9 @@ use pop_wire::limits::FRAME_BYTES_MAX;
 use pop_wire::sorted::SortedMap;
 use pop_wire::{FrameSplitter, Instant, Keypair, PeerId};
 
-use super::limits::{DIAL_TIMEOUT_MS, LEDGER_ANSWER_BYTES_MAX, MESSAGES_BURST, MESSAGES_PER_S};
+use super::limits::{
+    DIAL_FRESH_MS, DIAL_TIMEOUT_MS, LEDGER_ANSWER_BYTES_MAX, MESSAGES_BURST, MESSAGES_PER_S,
+};
 use super::outbox::Outbox;
 use super::{FilmId, Fingerprints, LinkId, RtcId};
 
@@ -77,7 +79,6 @@ pub(super) enum Incoming {
 #[derive(Debug, Default)]
 pub(super) struct Wires {
     wires: SortedMap<LinkId, Wire>,
-    dialing: usize,
 }
 
 /// What makes a handshake.
@@ -109,7 +110,6 @@ impl Wires {
             unflushed: VecDeque::new(),
             flushed_bytes: 0,
         };
-        self.dialing += 1;
         self.wires.insert(link, wire);
     }
 
@@ -120,9 +120,13 @@ impl Wires {
         }
     }
 
-    /// Links that are not up yet.
-    pub(super) fn dialing(&self) -> usize {
-        self.dialing
+    /// Links to masternodes that are not up yet: those that may be soon, and all.
+    pub(super) fn dialing(&self, now: Instant) -> (usize, usize) {
+        let dialing = self.wires.values().filter_map(Wire::dialed_at);
+        dialing.fold((0, 0), |(fresh, all), at| {
+            let is_fresh = now < at.after_ms(DIAL_FRESH_MS);
+            (fresh + usize::from(is_fresh), all + 1)
+        })
     }
 
     pub(super) fn purpose(&self, link: LinkId) -> Option<Purpose> {
@@ -142,7 +146,6 @@ impl Wires {
     pub(super) fn up(&mut self, link: LinkId, given: Option<Fingerprints>) {
         let Some(wire) = self.wires.get_mut(&link) else { return };
         if matches!(wire.stage, Stage::Dialing(_)) {
-            self.dialing -= 1;
             let given = given.map_or_else(ChannelBinding::none, |it| {
                 let fingerprints = [it.offerer, it.answerer].map(DtlsFingerprint);
                 ChannelBinding::webrtc(fingerprints[0], fingerprints[1])
@@ -254,11 +257,7 @@ impl Wires {
 
     /// Forget a link; its purpose, if there was one, and who proved to be there.
     pub(super) fn remove(&mut self, link: LinkId) -> Option<(Purpose, Option<PeerId>)> {
-        let wire = self.wires.remove(&link)?;
-        if matches!(wire.stage, Stage::Dialing(_)) {
-            self.dialing -= 1;
-        }
-        Some((wire.purpose, wire.peer))
+        self.wires.remove(&link).map(|wire| (wire.purpose, wire.peer))
     }
 
     /// Links that didn't come up, or didn't prove who is there, in time.
@@ -295,6 +294,15 @@ impl Wire {
         }
         self.raw.advance(4);
         Some(Incoming::Frame(self.raw.split_to(length).freeze()))
+    }
+
+    /// When it was dialled, if it is not up yet. A channel of a viewer's connection isn't dialled.
+    fn dialed_at(&self) -> Option<Instant> {
+        match (&self.stage, self.purpose) {
+            (_, Purpose::FetchFromViewer(..) | Purpose::Serve(_)) => None,
+            (Stage::Dialing(at), _) => Some(*at),
+            _ => None,
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -401,10 +409,12 @@ mod tests {
     #[test]
     fn a_link_that_does_not_come_up_or_prove_itself_is_late() {
         let mut side = Side::new(1, Purpose::Ask);
+        assert_eq!(side.wires.dialing(Instant(DIAL_FRESH_MS - 1)), (1, 1));
+        assert_eq!(side.wires.dialing(Instant(DIAL_FRESH_MS)), (0, 1));
         assert_eq!(side.wires.late(Instant(DIAL_TIMEOUT_MS - 1)), []);
         assert_eq!(side.wires.late(Instant(DIAL_TIMEOUT_MS)), [LINK]);
         side.begin();
-        assert_eq!(side.wires.dialing(), 0);
+        assert_eq!(side.wires.dialing(Instant(0)), (0, 0));
         assert_eq!(side.wires.late(Instant(60_000)), [LINK]);
     }
 

@@ -2,6 +2,9 @@
 
 use std::rc::Rc;
 
+use pop_web::engine::limits::{
+    DIAL_TIMEOUT_MS, DIALS_FRESH_MAX, DIALS_MAX, START_MS, START_SPARE_PART,
+};
 use pop_web::engine::{EngineError, Event, Input, SourceKind};
 use proptest::prelude::*;
 
@@ -36,7 +39,9 @@ fn a_film_is_opened_and_read_to_its_end() {
 
 /// Round trips from the link to the first bytes: two to be linked to an entry node (transport and
 /// handshake), hello, and the answer that names the holders; as many to a holder, and the shards.
-const ROUND_TRIPS: u64 = 8;
+/// A browser is asked for no more than 10 transports at once, so 22 take two round trips more; and
+/// it delays them by a few of its own.
+const ROUND_TRIPS: u64 = 11;
 
 #[test]
 fn the_first_bytes_take_few_round_trips_and_no_read_is_waited_for() {
@@ -66,6 +71,43 @@ fn the_first_bytes_take_few_round_trips_and_no_read_is_waited_for() {
     let now = world.now;
     let read = world.viewers[viewer].read(now, &film, 0..1_000, None);
     assert!(world.run(60, |world| world.viewers[viewer].reads[&read].is_over), "it is here");
+}
+
+/// Columns that a start links to: k, an eighth of that, and one.
+const AT_START: usize = 19 + 19 / START_SPARE_PART + 1;
+
+#[test]
+fn a_film_starts_with_no_more_links_than_it_needs_and_dials_few_at_once() {
+    let film = film();
+    let mut world = World::new(seed(), NODES, &film);
+    let viewer = world.viewer(|_| {});
+    world.viewers[viewer].open(0, &film);
+    let read = world.viewers[viewer].read(0, &film, 0..u64::MAX, Some(125_000));
+    let mut pending = 0;
+    let has_begun = world.run(20_000, |world| {
+        pending = world.pending(viewer).max(pending);
+        world.viewers[viewer].reads[&read].first_byte_at.is_some()
+    });
+    assert!(has_begun);
+    assert_eq!((world.dialed(viewer), pending), (AT_START, DIALS_FRESH_MAX));
+    assert!(world.run(START_MS + 500, |world| world.dialed(viewer) == usize::from(NODES)));
+}
+
+#[test]
+fn a_start_does_not_wait_for_nodes_that_say_nothing() {
+    let film = film();
+    let mut world = World::new(seed(), NODES, &film);
+    world.dead_are_silent = true;
+    // 29.57 % of 27, of those whose columns are wanted first.
+    (3..11).for_each(|node| world.kill(node));
+    let viewer = world.viewer(|_| {});
+    world.viewers[viewer].open(0, &film);
+    let read = world.viewers[viewer].read(0, &film, 0..u64::MAX, Some(125_000));
+    let has_begun = |world: &World| world.viewers[viewer].reads[&read].first_byte_at.is_some();
+    assert!(world.run(DIAL_TIMEOUT_MS, has_begun));
+    assert!(world.now < 3_000, "{}", world.now);
+    assert!(world.pending(viewer) <= DIALS_MAX);
+    assert!(world.run(60_000, |world| world.viewers[viewer].reads[&read].is_over));
 }
 
 #[test]

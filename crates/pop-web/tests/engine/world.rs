@@ -55,6 +55,8 @@ struct Connection {
     busy_until: [u64; 2],
     there_at: [u64; 2],
     is_up: bool,
+    /// Dialled by a browser, and neither up nor refused yet.
+    is_pending: bool,
 }
 
 enum Happening {
@@ -115,6 +117,8 @@ pub(crate) struct World {
     pub(crate) early_candidates: usize,
     /// Of the other's candidates, those that each viewer was told.
     pub(crate) candidates_told: BTreeMap<usize, usize>,
+    /// Dead masternodes say nothing at all; else they refuse.
+    pub(crate) dead_are_silent: bool,
 }
 
 pub(crate) fn seed() -> u64 {
@@ -162,6 +166,7 @@ impl World {
             swallows_dials: false,
             early_candidates: 0,
             candidates_told: BTreeMap::new(),
+            dead_are_silent: false,
         };
         world.at(PLAYER_TICK_MS, Happening::Player);
         world
@@ -299,6 +304,9 @@ impl World {
                 let (end, latency_ms) =
                     (self.connections[number].ends[1], self.connections[number].latency_ms);
                 let End::Node(node) = end else { return };
+                if !self.alive[node] && self.dead_are_silent {
+                    return;
+                }
                 if !self.alive[node] {
                     return self.at(now + latency_ms, Happening::Down(number));
                 }
@@ -315,6 +323,7 @@ impl World {
                 }
             }
             Happening::Up(number) => {
+                self.connections[number].is_pending = false;
                 for side in [0, 1] {
                     let up = |link| Input::LinkUp { link, fingerprints: None };
                     self.tell_viewer(number, side, up);
@@ -353,6 +362,7 @@ impl World {
                     self.tell_viewer(number, side, |link| Input::LinkDown { link });
                 }
                 self.connections[number].is_up = false;
+                self.connections[number].is_pending = false;
             }
             Happening::Rtc(number, event) => {
                 let Rtc { viewer, rtc, is_open, .. } = self.rtcs[number];
@@ -440,10 +450,17 @@ impl World {
         let drawn = (5 + self.random() % 40, 200 + self.random() % 800);
         let (latency_ms, bytes_per_ms) = self.link.unwrap_or(drawn);
         let busy_until = [0; 2];
-        let is_up = false;
         let there_at = [0; 2];
-        let connection =
-            Connection { ends, protocol, latency_ms, bytes_per_ms, busy_until, there_at, is_up };
+        let connection = Connection {
+            ends,
+            protocol,
+            latency_ms,
+            bytes_per_ms,
+            busy_until,
+            there_at,
+            is_up: false,
+            is_pending: false,
+        };
         self.connections.push(connection);
         for (side, end) in ends.into_iter().enumerate() {
             if let End::Viewer(viewer, link) = end {
@@ -451,6 +468,25 @@ impl World {
             }
         }
         number
+    }
+
+    /// Connections that a viewer is dialling now.
+    pub(crate) fn pending(&self, viewer: usize) -> usize {
+        let pending = self.connections.iter().filter(|it| it.is_pending);
+        pending.filter(|it| matches!(it.ends[0], End::Viewer(of, _) if of == viewer)).count()
+    }
+
+    /// Connections that a viewer dialled so far to have shards over them.
+    pub(crate) fn dialed(&self, viewer: usize) -> usize {
+        let of = |it: &&Connection| matches!(it.ends, [End::Viewer(of, _), End::Node(_)] if of == viewer);
+        let of_viewer = self.connections.iter().filter(of);
+        of_viewer.filter(|it| it.protocol == Protocol::Fetch).count()
+    }
+
+    /// For how long Chromium delays a WebSocket, by how many its process has pending.
+    fn throttle_ms(&mut self, viewer: usize) -> u64 {
+        let pending = self.pending(viewer).min(16);
+        ((1_000 + self.random() % 4_000) << pending) >> 16
     }
 
     fn carry_out(&mut self, viewer: usize) {
@@ -474,7 +510,9 @@ impl World {
                     };
                     let ends = [End::Viewer(viewer, link), End::Node(node)];
                     let number = self.connect(ends, protocol);
-                    let at = self.now + self.connections[number].latency_ms;
+                    self.connections[number].is_pending = true;
+                    let delay_ms = self.throttle_ms(viewer);
+                    let at = self.now + delay_ms + self.connections[number].latency_ms;
                     self.at(at, Happening::Arrive(number));
                 }
                 Output::Send { link, bytes } => self.send(viewer, link, bytes),
@@ -513,6 +551,7 @@ impl World {
 
     fn hang_up(&mut self, number: usize, side: usize) {
         self.connections[number].is_up = false;
+        self.connections[number].is_pending = false;
         match self.connections[number].ends[1 - side] {
             End::Node(node) if self.alive[node] => {
                 let link = u64::try_from(number).unwrap();

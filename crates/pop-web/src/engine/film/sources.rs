@@ -7,7 +7,9 @@ use pop_wire::{ColumnSet, ContentId, Instant, PeerId, ProviderRecord, Signed};
 
 use crate::engine::directory::Directory;
 use crate::engine::hub::Hub;
-use crate::engine::limits::{HOLDER_LINKS_MAX, HOLDERS_MAX};
+use crate::engine::limits::{
+    HOLDER_LINKS_MAX, HOLDERS_MAX, START_MS, START_PATIENCE_MS, START_SPARE_PART,
+};
 use crate::engine::money::prefix_of;
 use crate::engine::reach::Reach;
 use crate::engine::wire::Purpose;
@@ -17,6 +19,9 @@ use crate::engine::{Address, Event, FilmId, LinkId, SourceKind, SourceState, Sou
 struct Holder {
     columns: ColumnSet,
     reach: Reach,
+    /// Of the record that says so: several masternodes bring the same one.
+    signature: Option<[u8; 64]>,
+    dialed_at: Instant,
     /// Over links that are gone, in bytes.
     received_before: u64,
     /// The fetching machine has its link.
@@ -34,6 +39,16 @@ pub(super) struct Sources {
     viewers_before: u64,
     /// From masternodes that are forgotten, in bytes.
     holders_before: u64,
+    /// Since when there is somebody to dial.
+    began_at: Option<Instant>,
+}
+
+impl Holder {
+    /// Whether its columns can be counted on: it is linked to, or is being dialled and not late.
+    fn is_hopeful(&self, now: Instant) -> bool {
+        let waits = now < self.dialed_at.after_ms(START_PATIENCE_MS);
+        self.reach.is_up() || (self.reach.link().is_some() && waits)
+    }
 }
 
 impl Sources {
@@ -45,6 +60,7 @@ impl Sources {
             viewers: SortedMap::new(),
             viewers_before: 0,
             holders_before: 0,
+            began_at: None,
         }
     }
 
@@ -58,6 +74,10 @@ impl Sources {
     ) -> Vec<LinkId> {
         let mut changed = Vec::new();
         for signed in records {
+            let signature = Some(*signed.signature());
+            if self.holders.values().any(|holder| holder.signature == signature) {
+                continue;
+            }
             let Ok(record) = signed.verify() else { continue };
             let is_news = record.content == self.content
                 && record.is_alive(hub.wall)
@@ -69,6 +89,9 @@ impl Sources {
                 let known = directory.addresses(&record.peer).iter().cloned();
                 let addresses = hub.dialable(own.chain(known));
                 changed.extend(self.holder(record.peer, record.columns, addresses));
+                if let Some(holder) = self.holders.get_mut(&record.peer) {
+                    holder.signature = signature;
+                }
             }
         }
         changed
@@ -85,7 +108,14 @@ impl Sources {
         let Some(holder) = self.holders.get_mut(&peer) else {
             if room && !addresses.is_empty() {
                 let reach = Reach::new(addresses);
-                let holder = Holder { columns, reach, received_before: 0, is_asked: false };
+                let holder = Holder {
+                    columns,
+                    reach,
+                    signature: None,
+                    dialed_at: Instant::default(),
+                    received_before: 0,
+                    is_asked: false,
+                };
                 self.holders.insert(peer, holder);
             }
             return None;
@@ -100,14 +130,32 @@ impl Sources {
         self.holders.keys().copied()
     }
 
-    /// Dial whoever is due.
-    pub(super) fn connect(&mut self, hub: &mut Hub) {
+    /// Dial whoever is due. While a film starts, which needs `needed` columns, that is no more than
+    /// bring it so many and some to spare: each link takes a handshake of its own from the first frame.
+    pub(super) fn connect(&mut self, hub: &mut Hub, needed: Option<usize>) {
+        if self.holders.is_empty() {
+            return;
+        }
+        let now = hub.now;
+        let starts = now < self.began_at.get_or_insert(now).after_ms(START_MS);
+        let needed = needed.filter(|_| starts).map(|needed| needed + needed / START_SPARE_PART + 1);
         let linked = self.holders.values().filter(|holder| holder.reach.link().is_some()).count();
         let mut room = HOLDER_LINKS_MAX.saturating_sub(linked);
-        for (peer, holder) in &mut self.holders {
-            if room > 0 && holder.reach.is_due(hub.now) && hub.may_dial() {
-                room -= 1;
-                holder.reach.dial(hub, Purpose::Fetch(self.film), Some(*peer));
+        let hopeful = self.holders.values().filter(|holder| holder.is_hopeful(now));
+        let mut within: ColumnSet = hopeful.flat_map(|holder| holder.columns.iter()).collect();
+        let due = |(_, holder): &(&PeerId, &Holder)| holder.reach.is_due(now);
+        let mut due: Vec<_> = self.holders.iter().filter(due).collect();
+        // Whoever had no turn yet; of these columns of data, with which nothing must be computed.
+        due.sort_by_key(|(_, holder)| (holder.dialed_at, holder.columns.iter().next()));
+        let due: Vec<PeerId> = due.into_iter().map(|(peer, _)| *peer).collect();
+        for peer in due {
+            let Some(holder) = self.holders.get_mut(&peer) else { continue };
+            let with = within.union(&holder.columns);
+            let is_wanted = needed.is_none_or(|needed| within.len() < needed && with != within);
+            if room > 0 && is_wanted && hub.may_dial() {
+                (room, within) = (room - 1, with);
+                holder.dialed_at = now;
+                holder.reach.dial(hub, Purpose::Fetch(self.film), Some(peer));
             }
         }
     }

@@ -46,6 +46,23 @@ fn a_download_uses_all_of_its_sources_when_data_columns_are_slow() {
 }
 
 #[test]
+fn what_a_jump_leaves_behind_is_counted_as_that() {
+    let film = Rc::new(Film::new(6, 10, 1024, 40, 1));
+    let mut world =
+        World::new(Rc::clone(&film), FetcherConfig::default(), 1).with_a_holder_a_column(20_000);
+    world.connect_all();
+    world.download();
+    world.run(400);
+    world.view(Input::Want { segments: 30..40, first_deadline: None, segment_duration_ms: 0 });
+    world.run(2_000);
+    let totals = world.fetcher.totals();
+    assert!(totals.dropped_bytes > 0 && totals.dropped_bytes % 1024 == 0, "{totals:?}");
+    assert!(totals.unwanted_bytes > 0, "{totals:?}");
+    assert_eq!(totals.unwanted_bytes, totals.wasted_bytes, "nothing was asked for twice");
+    assert_eq!((totals.hedges, totals.extras), (0, 0));
+}
+
+#[test]
 fn memory_stays_within_the_window() {
     let film = Rc::new(Film::new(6, 10, 1024, 60, 1));
     let mut config = FetcherConfig::default();

@@ -30,22 +30,7 @@ const WRITE_BYTES: usize = 256 * 1024;
 const WRITE_MESSAGES: usize = 64;
 
 /// Why a link ended before its time.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LinkError {
-    /// The transport failed.
-    #[error("transport: {0}")]
-    Transport(#[from] std::io::Error),
-    /// The peer sent what is no message: its fault.
-    #[error("peer: {0}")]
-    Wire(#[from] WireError),
-    /// The stream ended inside a frame.
-    #[error("expected the rest of a frame, got the end of the stream after {got} bytes")]
-    Truncated {
-        /// Bytes of the unfinished frame.
-        got: usize,
-    },
-}
+pub type LinkError = pop_wire::StreamError;
 
 /// Reads messages from a byte stream.
 ///
@@ -92,7 +77,7 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
                     self.rest();
                     return Poll::Pending;
                 }
-                Poll::Ready(Ok(0)) => self.end = Some(self.whole()),
+                Poll::Ready(Ok(0)) => self.end = Some(self.splitter.end()),
                 Poll::Ready(Ok(bytes)) => {
                     taken += bytes;
                     self.splitter.fill(bytes);
@@ -139,13 +124,6 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
             messages.push_back(Message::decode(body)?);
         }
         Ok(())
-    }
-
-    fn whole(&self) -> Result<(), LinkError> {
-        match self.splitter.buffered_bytes() {
-            0 => Ok(()),
-            got => Err(LinkError::Truncated { got }),
-        }
     }
 }
 

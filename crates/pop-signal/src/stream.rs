@@ -2,29 +2,10 @@
 //! async runtime.
 
 use futures::io::{AsyncRead, AsyncReadExt as _};
-use pop_wire::{FrameSplitter, WireError};
+use pop_wire::{FrameSplitter, StreamError};
 
 use crate::RelayMessage;
 use crate::limits::FRAME_LARGE_BYTES;
-
-/// Why a stream ended before its time. Whoever reads one closes it: what follows can't be
-/// understood (`spec/signal.md` §6.1).
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StreamError {
-    /// The transport failed.
-    #[error("transport: {0}")]
-    Transport(#[from] std::io::Error),
-    /// The peer sent what is no frame of a relay: its fault.
-    #[error("peer: {0}")]
-    Wire(#[from] WireError),
-    /// The stream ended inside a frame.
-    #[error("expected the rest of a frame, got the end of the stream after {got} bytes")]
-    Truncated {
-        /// Bytes of the unfinished frame.
-        got: usize,
-    },
-}
 
 /// Reads relay messages from a byte stream.
 ///
@@ -47,7 +28,7 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
     /// The next message; `None` at the end of the stream.
     ///
     /// # Errors
-    /// [`StreamError`]; the stream is of no more use then.
+    /// [`StreamError`]; the stream is of no more use then (`spec/signal.md` §6.1).
     ///
     /// # Cancel safety
     /// A future that is dropped before it is ready has taken nothing: the next one goes on.
@@ -61,9 +42,6 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
                 bytes => self.splitter.fill(bytes),
             }
         }
-        match self.splitter.buffered_bytes() {
-            0 => Ok(None),
-            got => Err(StreamError::Truncated { got }),
-        }
+        self.splitter.end().map(|()| None)
     }
 }

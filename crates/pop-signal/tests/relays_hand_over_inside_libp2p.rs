@@ -16,9 +16,9 @@ use pop_signal::libp2p::{Behaviour, Event, SignalStream, behaviour};
 use pop_signal::limits::FRAME_SMALL_BYTES;
 use pop_signal::message::{Attachment, Destination};
 use pop_signal::relay::{Input, Output, Relay, RelayConfig};
-use pop_signal::stream::{MessageReader, StreamError};
+use pop_signal::stream::MessageReader;
 use pop_signal::{Address, Envelope, LinkId, Prefix, RelayMessage, Rendezvous};
-use pop_wire::{Instant, Keypair, PeerId, WireError};
+use pop_wire::{Instant, Keypair, PeerId, StreamError, WireError};
 use tokio::sync::mpsc;
 
 /// The link of the one viewer that each relay has.

@@ -85,6 +85,25 @@ pub enum WireError {
     },
 }
 
+/// Why a byte stream of frames ended before its time. Whoever reads one closes it: what follows can't
+/// be understood.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The transport failed.
+    #[error("transport: {0}")]
+    Transport(#[from] std::io::Error),
+    /// The peer sent what it may not: its fault.
+    #[error("peer: {0}")]
+    Wire(#[from] WireError),
+    /// The stream ended inside a frame.
+    #[error("expected the rest of a frame, got the end of the stream after {got} bytes")]
+    Truncated {
+        /// Bytes of the unfinished frame.
+        got: usize,
+    },
+}
+
 /// An inclusive range, in the unit of the field it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {

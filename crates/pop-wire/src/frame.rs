@@ -3,7 +3,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::{WireError, limits::FRAME_BYTES_MAX};
+use crate::{StreamError, WireError, limits::FRAME_BYTES_MAX};
 
 /// Cuts a stream of bytes into frame bodies.
 ///
@@ -79,6 +79,17 @@ impl FrameSplitter {
     /// Bytes held and not yet returned.
     pub fn buffered_bytes(&self) -> usize {
         self.filled_bytes
+    }
+
+    /// The stream has ended, once [`next_frame`](Self::next_frame) says `None`.
+    ///
+    /// # Errors
+    /// [`StreamError::Truncated`] if it ended inside a frame.
+    pub fn end(&self) -> Result<(), StreamError> {
+        match self.filled_bytes {
+            0 => Ok(()),
+            got => Err(StreamError::Truncated { got }),
+        }
     }
 
     /// Let go of room that is not filled. Worth it where a stream pauses.

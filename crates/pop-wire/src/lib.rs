@@ -25,7 +25,7 @@ mod version;
 
 pub use amount::Amount;
 pub use equivocation::{EquivocationEvidence, EvidenceShard};
-pub use error::{Bound, WireError};
+pub use error::{Bound, StreamError, WireError};
 pub use frame::{FrameSplitter, put_frame};
 pub use id::{ColumnIndex, ColumnSet, ContentId, Digest, RequestId, SegmentIndex};
 pub use identity::{Keypair, PeerId, WalletAddress};

@@ -275,7 +275,8 @@ impl Buyer<'_> {
 }
 
 fn in_doubt(pending: &PendingLock, source: LedgerClientError) -> KeySaleError {
-    KeySaleError::InDoubt { amount: pending.amount, until: pending.deadline, source }
+    let (amount, until) = (pending.amount, pending.deadline);
+    KeySaleError::InDoubt { amount, until, source: Box::new(source) }
 }
 
 /// Which of its locks a wallet takes for a content: eight bytes of a hash, so that it never needs

@@ -44,7 +44,7 @@ pub enum KeySaleError {
         /// From when on it can be had back.
         until: UnixTime,
         /// Why the ledger can't be asked.
-        source: LedgerClientError,
+        source: Box<LedgerClientError>,
     },
     /// The seller did not hand the key out in time.
     #[error("{content}: no key came until the deadline; {amount} are back in the wallet")]

@@ -91,13 +91,33 @@ struct Recent {
 /// Hands records to the writing thread.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
-    writes: SyncSender<(Write, Option<Listener>)>,
+    orders: SyncSender<Order>,
+}
+
+/// What is written at once.
+#[derive(Debug)]
+struct Order {
+    /// Goes with it, and nobody waits for it.
+    along: Option<Write>,
+    write: Write,
+    told: Option<Listener>,
+}
+
+impl Order {
+    fn writes(&self) -> impl Iterator<Item = Write> + Clone {
+        self.along.into_iter().chain([self.write])
+    }
 }
 
 impl Writer {
     /// Store `write`; `told` hears of it once it is durable. Waits while the disk is far behind.
     pub(super) fn store(&self, write: Write, told: Option<&Listener>) {
-        if self.writes.send((write, told.cloned())).is_err() {
+        self.store_with(None, write, told);
+    }
+
+    /// The same, and `along` at once with it: one wake-up of the thread and one sync for both.
+    pub(super) fn store_with(&self, along: Option<Write>, write: Write, told: Option<&Listener>) {
+        if self.orders.send(Order { along, write, told: told.cloned() }).is_err() {
             tracing::error!("records of payments can't be stored any more: paying stops");
         }
     }
@@ -235,7 +255,7 @@ impl MoneyStore {
     pub(super) fn start_writing(
         self: std::sync::Arc<Self>,
     ) -> Result<(Writer, JoinHandle<()>), NodeError> {
-        let (writes, queue) = sync_channel(WRITES_MAX);
+        let (orders, queue) = sync_channel(WRITES_MAX);
         let thread = std::thread::Builder::new()
             .name("money".to_owned())
             .spawn(move || self.write_all(&queue))
@@ -243,24 +263,24 @@ impl MoneyStore {
                 action: "start the thread that stores money",
                 source,
             })?;
-        Ok((Writer { writes }, thread))
+        Ok((Writer { orders }, thread))
     }
 
     /// Append what waits, as much as waits, at once. What can't be written is never told to be
     /// stored: the machines then neither send nor allow anything more.
-    fn write_all(&self, queue: &Receiver<(Write, Option<Listener>)>) {
+    fn write_all(&self, queue: &Receiver<Order>) {
         while let Ok(first) = queue.recv() {
             // A payer has many payees, and one write for all costs as much as for one; a payee's
             // next bytes wait for each.
-            if matches!(first, (Write::Payer(_), _)) {
+            if matches!(first.write, Write::Payer(_)) {
                 std::thread::sleep(GATHERING);
             }
             let batch: Vec<_> = std::iter::once(first).chain(queue.try_iter()).collect();
-            if let Err(error) = self.write(batch.iter().map(|(write, _)| *write)) {
+            if let Err(error) = self.write(batch.iter().flat_map(Order::writes)) {
                 tracing::error!(%error, path = %self.path.display(), "payments stop");
                 return;
             }
-            for (write, told) in &batch {
+            for Order { write, told, .. } in &batch {
                 if let (Some(told), Some(stored)) = (told, write.stored()) {
                     told.tell(stored);
                 }

@@ -165,7 +165,9 @@ impl Till {
     fn forget_unless_linked(&mut self, peer: PeerId) {
         let Some(payer) = self.customers.get(&peer).map(|customer| customer.payer) else { return };
         if !self.machine.is_linked(payer) {
-            self.book(peer, Amount::ZERO);
+            if let Some(earned) = self.earned(peer, Amount::ZERO) {
+                self.bank.writer.store(earned, None);
+            }
             self.customers.remove(&peer);
             self.peers.remove(&payer);
         }
@@ -316,8 +318,9 @@ impl Till {
                 TillOutput::Opened { customer } => self.tell_purse(customer),
                 TillOutput::LookUp { vault } => self.look_up(vault),
                 TillOutput::Persist(record) => {
-                    self.count(&record.signed);
-                    self.bank.writer.store(Write::Payee(record), Some(&self.stored));
+                    let earned = self.count(&record.signed);
+                    let write = Write::Payee(record);
+                    self.bank.writer.store_with(earned, write, Some(&self.stored));
                 }
                 TillOutput::Redeem => self.redeem(),
                 TillOutput::Refused { customer, refusal } => {
@@ -333,25 +336,23 @@ impl Till {
     }
 
     /// Count what a voucher pays beyond the one before.
-    fn count(&mut self, signed: &SignedVoucher) {
+    fn count(&mut self, signed: &SignedVoucher) -> Option<Write> {
         let voucher = signed.voucher;
         let owner = self.machine.vault(voucher.vault).map(|info| info.owner);
-        let Some(peer) = owner.and_then(|owner| self.peers.get(&owner)).copied() else { return };
+        let peer = owner.and_then(|owner| self.peers.get(&owner)).copied()?;
         let before =
             self.machine.stored(voucher.vault).map_or(Amount::ZERO, |it| it.voucher.amount);
         self.bank.stats.voucher_taken();
-        self.book(peer, voucher.amount.checked_sub(before).unwrap_or(Amount::ZERO));
+        self.earned(peer, voucher.amount.checked_sub(before).unwrap_or(Amount::ZERO))
     }
 
-    /// Write down, for the operator to see, what a peer took since the last time and promised now.
-    fn book(&mut self, peer: PeerId, amount: Amount) {
-        let Some(customer) = self.customers.get_mut(&peer) else { return };
+    /// What is to be written down, for the operator to see: what a peer took since the last time and
+    /// promised now.
+    fn earned(&mut self, peer: PeerId, amount: Amount) -> Option<Write> {
+        let customer = self.customers.get_mut(&peer)?;
         let bytes = core::mem::take(&mut customer.served_since);
-        let Some(content) = customer.content.filter(|_| bytes > 0 || amount > Amount::ZERO) else {
-            return;
-        };
-        let earned = Earned { content, payer: peer, bytes, amount };
-        self.bank.writer.store(Write::Earned(earned), None);
+        let content = customer.content.filter(|_| bytes > 0 || amount > Amount::ZERO)?;
+        Some(Write::Earned(Earned { content, payer: peer, bytes, amount }))
     }
 }
 

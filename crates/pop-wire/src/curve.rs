@@ -1,8 +1,8 @@
 //! The curve secp256k1, as one of two libraries has it: keys, and signatures over 32-byte digests.
 //!
 //! Both have the same interface, sign with the same bytes (RFC 6979, low s) and accept the same keys and
-//! signatures; tests hold them against each other. `libsecp256k1` is written in C and takes half of
-//! the time or less; `k256` needs nothing but Rust, and runs in a browser.
+//! signatures; tests hold them against each other. `libsecp256k1` is written in C and takes two
+//! thirds of the time; `k256` needs nothing but Rust, and runs in a browser.
 //!
 //! Neither is asked about a high s, or about the tag in front of a compressed point: what to refuse
 //! there is a rule of ours, and is checked before, by [`is_low`] and by the caller.

@@ -180,6 +180,7 @@ fn a_key_is_sold_for_its_price_to_the_unit_or_not_at_all() {
     let mut market = Market::open();
     nothing_is_locked_without_consent(&market);
     a_buyer_pays_once_for_bytes_that_are_the_films(&market);
+    a_lock_that_never_left_is_made_anew(&market);
     locks_that_do_not_pay_are_left_alone(&market);
     market.selling().kill();
     a_seller_that_was_away_and_a_buyer_that_was_killed(&mut market);
@@ -196,6 +197,13 @@ fn nothing_is_locked_without_consent(market: &Market) {
     let free = market.seller.file("free", &sample("a free film", 1_000));
     let free = market.seller.publish(&free, &[]).report();
     assert_eq!((&free["sale_link"], &free["key_price"]), (&().into(), &().into()));
+    // Another price is another manifest, so another content.
+    let file = market.seller.path("free");
+    let dear = market.seller.publish(&file, &["--sell-key", "3"]).report();
+    assert_eq!(dear["key_price"], "3");
+    assert_ne!(dear["content"], free["content"]);
+    assert_eq!(market.seller.publish(&file, &[]).report()["sale_link"], dear["sale_link"]);
+    assert_eq!(market.seller.publish(&file, &["--sell-key", "0"]).code, Some(2));
     let mut get = buyer.verb("get");
     get.arg(free["content"].as_str().unwrap()).args(["--buy-key", "20", "--ledger"]);
     program::run(get.args([&market.ledger, "--price-max", "0"])).refused(65, "key_not_for_sale");
@@ -220,6 +228,27 @@ fn a_buyer_pays_once_for_bytes_that_are_the_films(market: &Market) {
     std::fs::remove_dir_all(buyer.home().join("keys")).unwrap();
     market.assert_sold(&buyer, &market.buy(&buyer, &["--buy-key", PRICE]), PRICE);
     assert_eq!((market.has(wallet), market.seller_has()), (20 * POP - PRICE_UNITS, PRICE_UNITS));
+}
+
+/// Killed after a lock was written down and before it left.
+fn a_lock_that_never_left_is_made_anew(market: &Market) {
+    let (buyer, wallet) = market.buyer(20);
+    let (before, keys) = (market.seller_has(), buyer.home().join("keys"));
+    let pending = keys.join(format!("{}.lock", market.manifest.content_id()));
+    let deadline_s = unix_now().after_s(3_600).0;
+    let head = [&7_u64.to_be_bytes()[..], &[1; 32], &PRICE_UNITS.to_be_bytes()].concat();
+    let manifest = market.manifest.signed().encode();
+    let bytes = [&head[..], &deadline_s.to_be_bytes(), &manifest].concat();
+    std::fs::create_dir(&keys).unwrap();
+    std::fs::write(&pending, &bytes[1..]).unwrap();
+    market.buy(&buyer, &["--buy-key", "20"]).refused(74, "key_file");
+    std::fs::write(&pending, &bytes).unwrap();
+    market.buy(&buyer, &[]).refused(65, "key_for_sale");
+    assert_eq!(market.has(wallet), 20 * POP);
+    market.assert_sold(&buyer, &market.buy(&buyer, &["--buy-key", "20"]), PRICE);
+    assert!(!pending.exists());
+    let expected = (20 * POP - PRICE_UNITS, before + PRICE_UNITS);
+    assert_eq!((market.has(wallet), market.seller_has()), expected);
 }
 
 fn locks_that_do_not_pay_are_left_alone(market: &Market) {

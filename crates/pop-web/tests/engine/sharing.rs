@@ -285,3 +285,28 @@ fn a_busy_browser_asks_for_little_twice_and_does_not_wait_for_who_says_nothing()
         }
     }
 }
+
+#[test]
+fn a_download_beside_a_player_of_the_same_film_neither_stalls_it_nor_waits_with_it() {
+    let clip = clip();
+    let mut world = World::new(seed(), NODES, &clip);
+    // Of nine masternodes 360 KB a second, three times what is played.
+    world.link = Some((30, 40));
+    let viewer = world.viewer(|config| config.window_bytes = 32 << 20);
+    world.viewers[viewer].ahead_bytes = 512 * 1024;
+    world.viewers[viewer].open(0, &clip);
+    // Somebody plays the second half, and then all of it is saved.
+    let played = world.viewers[viewer].read(0, &clip, 3_000_000..u64::MAX, Some(PACE));
+    world.run(3_000, |_| false);
+    let from = world.now;
+    let saved = world.viewers[viewer].read(from, &clip, 0..u64::MAX, None);
+    assert!(world.run(60_000, |world| world.viewers[viewer].reads[&saved].is_over));
+    let took_ms = world.now - from;
+    assert!(world.run(60_000, |world| world.viewers[viewer].reads[&played].is_over));
+    let stats = world.viewers[viewer].engine.film_stats(FILM).unwrap();
+    let stalled_ms = world.viewers[viewer].reads[&played].stalled_ms;
+    println!("{took_ms} ms, stalled {stalled_ms} ms, {} bytes in vain", stats.wasted_bytes);
+    assert_eq!(stalled_ms, 0);
+    assert!(took_ms < 25_000, "{took_ms} ms");
+    assert!(stats.wasted_bytes < 500_000, "{} bytes in vain", stats.wasted_bytes);
+}

@@ -26,6 +26,10 @@ const INSIST_MS: u64 = 500;
 /// Segments that it gets then at once.
 const INSIST_SEGMENTS: u64 = 2;
 
+/// Once playback was near running dry, so many times what is near is fetched for it before anybody
+/// else's reads.
+const SOON_TIMES: u64 = 4;
+
 /// Deadlines that move by less are not told anew, in milliseconds.
 const DEADLINE_GRAIN_MS: u64 = 1_000;
 
@@ -119,10 +123,14 @@ impl Film {
             let ahead = if at == 0 { CACHE_AHEAD_SEGMENTS } else { 1 };
             playing.load(hub, lead.segments.clone(), ahead);
         }
-        let target = leads.iter().find_map(|lead| {
+        let targets = leads.iter().filter_map(|lead| {
             let missing = playing.missing(&hub.cache, lead.segments.clone())?;
             Some((lead, missing))
         });
+        let mut targets: Vec<_> = targets.collect();
+        // What is about to be played comes before what somebody else waits for.
+        let soon = targets.iter().position(|(_, missing)| playing.is_soon(&self.pace, missing));
+        let target = (!targets.is_empty()).then(|| targets.swap_remove(soon.unwrap_or(0)));
         let (wanted, deadline) = match target {
             None => (0..0, None),
             Some((lead, missing)) => {
@@ -215,6 +223,20 @@ impl Playing {
         let is_news = |segment: &u64| is_here(segment) && !self.told.0.contains(segment);
         let end = (first..range.end).find(is_news);
         Some(first..end.unwrap_or(range.end))
+    }
+
+    /// Whether playback is about to need what is missing. What is being fetched is, for longer, so that
+    /// two readers don't take turns at what both lose then.
+    fn is_soon(&self, pace: &Pace, missing: &Range<u64>) -> bool {
+        let Some((position, bytes_per_s @ 1..)) = pace.play else { return false };
+        let near_ms = self.fetcher.near_ms();
+        let is_begun = self.told.0.contains(&missing.start);
+        let ms = if is_begun { near_ms.saturating_mul(SOON_TIMES) } else { near_ms };
+        let at = missing.start.saturating_mul(self.content.layout().segment_bytes());
+        let until = position.saturating_add(bytes_per_s.saturating_mul(ms) / 1000);
+        // The segment that is played may have begun before.
+        let from = position.saturating_sub(self.content.layout().segment_bytes());
+        (from..until).contains(&at)
     }
 
     /// The end of what is being fetched for a reader. It stays wanted though the reader's horizon

@@ -57,7 +57,7 @@ function notice(problem, asksForLink = false) {
 }
 
 /** Problems that end nothing are told in the log, the others above the film. */
-const QUIET = new Set(['no_webrtc', 'storage_blocked', 'relay_gone', 'vault_low', 'records_damaged', 'ledger']);
+const QUIET = new Set(['no_webrtc', 'storage_blocked', 'relay_gone', 'unfunded', 'vault_low', 'records_damaged', 'ledger']);
 
 function tellProblem(problem) {
   log(`${problem.message} ${problem.nextStep ?? ''}`);

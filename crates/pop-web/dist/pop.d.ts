@@ -63,7 +63,7 @@ export type ProblemCode =
   | 'bad_link' | 'key_missing' | 'wrong_key' | 'unknown_content' | 'no_entry' | 'bad_manifest'
   | 'sources_gone' | 'undecryptable' | 'equivocation' | 'relay_gone' | 'storage_blocked'
   | 'no_webrtc' | 'no_service_worker' | 'no_wasm' | 'offline' | 'not_playable' | 'too_large'
-  | 'vault_low' | 'ledger' | 'broken' | (string & {});
+  | 'unfunded' | 'vault_low' | 'ledger' | 'broken' | (string & {});
 
 /** What went wrong: a code that never changes, a sentence, and what to do next. */
 export class Problem extends Error {

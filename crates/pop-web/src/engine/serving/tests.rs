@@ -91,7 +91,7 @@ impl Shop {
     }
 
     fn sent_bytes(&mut self, link: u64) -> u64 {
-        assert_eq!(self.closed(), []);
+        assert!(self.closed().is_empty());
         self.serving.sent_bytes(LinkId(link))
     }
 }
@@ -132,7 +132,7 @@ fn who_does_not_read_has_one_link_s_part_of_memory_and_all_together_theirs() {
         shop.greet(link, u16::try_from(link).unwrap(), 1 << 30);
         shop.ask(link, 2 * SEGMENTS);
     }
-    assert_eq!(shop.closed(), []);
+    assert!(shop.closed().is_empty());
     let up_bytes = shop.serving.up_bytes();
     assert!(up_bytes <= SERVE_PAYLOAD_BYTES_MAX, "{up_bytes}");
     let payload_bytes = shop.serving.provider.payload_bytes();
@@ -157,7 +157,7 @@ fn requests_beyond_the_limit_are_refused_and_those_before_are_answered() {
         shop.greet(link, u16::try_from(link).unwrap(), 0);
         shop.ask(link, of_link);
     }
-    assert_eq!(shop.closed(), []);
+    assert!(shop.closed().is_empty());
     assert_eq!(shop.serving.provider.queued_requests(), SERVE_REQUESTS_MAX);
     assert_eq!(shop.serving.up_bytes(), 0, "nobody granted credit");
     shop.serving.message(&shop.hub, LinkId(0), Message::Credit(Credit { bytes: 4 * SHARD_BYTES }));

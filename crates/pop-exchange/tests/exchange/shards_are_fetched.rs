@@ -56,7 +56,7 @@ fn what_a_jump_leaves_behind_is_counted_as_that() {
     world.view(Input::Want { segments: 30..40, first_deadline: None, segment_duration_ms: 0 });
     world.run(2_000);
     let totals = world.fetcher.totals();
-    assert!(totals.dropped_bytes > 0 && totals.dropped_bytes % 1024 == 0, "{totals:?}");
+    assert!(totals.dropped_bytes > 0 && totals.dropped_bytes.is_multiple_of(1024), "{totals:?}");
     assert!(totals.unwanted_bytes > 0, "{totals:?}");
     assert_eq!(totals.unwanted_bytes, totals.wasted_bytes, "nothing was asked for twice");
     assert_eq!((totals.hedges, totals.extras), (0, 0));

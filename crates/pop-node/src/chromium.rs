@@ -105,12 +105,20 @@ impl Chromium {
     /// # Errors
     /// [`ChromiumError`]: it can't be started, or ends at once.
     pub fn start(program: &Path) -> Result<Self, ChromiumError> {
+        Self::start_with(program, &[])
+    }
+
+    /// The same with more flags of its own, such as `--host-resolver-rules=MAP a.example 127.0.0.1`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(program: &Path, flags: &[&str]) -> Result<Self, ChromiumError> {
         let profile = tempfile::Builder::new().prefix("pop-chromium-").tempdir()?;
         let log = File::create(profile.path().join("log"))?;
         // The protocol is spoken over the descriptors 3 and 4.
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >&2"]);
-        command.arg(program).args(arguments(&profile)).arg("about:blank");
+        command.arg(program).args(arguments(&profile)).args(flags).arg("about:blank");
         // What it leaves behind goes with the profile.
         command.env("TMPDIR", profile.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);

@@ -51,8 +51,12 @@ fn before_workers(script: &str) -> String {
 
 impl Browser {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
         let program = chromium::find().unwrap();
-        Self(Chromium::start(&program).unwrap_or_else(|error| panic!("{error}")))
+        Self(Chromium::start_with(&program, flags).unwrap_or_else(|error| panic!("{error}")))
     }
 
     /// Open a tab in front of the others, and wait until its page is loaded.

@@ -1,5 +1,7 @@
 //! What is said when something is missing, and that the film plays where it can.
 
+use std::net::{IpAddr, SocketAddr};
+
 use crate::chromium::{self, Browser, Preparation};
 use crate::support::Cluster;
 use crate::viewer::{CLIP, Viewer, page_of, publish_clip};
@@ -37,6 +39,29 @@ fn without_webrtc_service_worker_and_storage_it_says_so_and_plays() {
     let told = viewer.page.eval("document.getElementById('log').textContent");
     for sentence in ["has no WebRTC", "have a service worker", "refuses to store"] {
         assert!(told.as_str().unwrap().contains(sentence), "{sentence}: {told}");
+    }
+    viewer.assert_undisturbed();
+    assert!(viewer.bytes() == std::fs::read(CLIP).unwrap(), "the bytes differ");
+}
+
+#[test]
+fn on_a_page_of_another_machine_without_a_certificate_it_says_so_and_plays() {
+    let Some(_turn) = chromium::turn() else { return };
+    let cluster = Cluster::shared();
+    let link = publish_clip(&cluster.client());
+    let node = cluster.nodes[0].http;
+    // As the browser sees it, an address in the network of somebody's home; it leads back here.
+    let away = SocketAddr::new(IpAddr::from([192, 168, 99, 9]), node.port());
+    let leads_back = format!("--host-resolver-rules=MAP {} {}", away.ip(), node.ip());
+    let browser = Browser::start_with(&[&leads_back]);
+    let url = page_of(away, &link, "");
+    let viewer = Viewer::arrive_with(browser, &url, &Preparation::default());
+    assert_eq!(viewer.page.eval("isSecureContext"), false);
+    viewer.play();
+    viewer.plays_until(1.0);
+    let problems = viewer.page.eval("observed.problems");
+    for code in ["no_service_worker", "storage_blocked"] {
+        assert!(problems.as_array().unwrap().iter().any(|it| it == code), "{code}: {problems}");
     }
     viewer.assert_undisturbed();
     assert!(viewer.bytes() == std::fs::read(CLIP).unwrap(), "the bytes differ");

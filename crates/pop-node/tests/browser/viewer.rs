@@ -77,7 +77,13 @@ impl Viewer {
     /// The same, and do not play yet.
     #[track_caller]
     pub(crate) fn arrive(url: &str, preparation: &Preparation<'_>) -> Self {
-        let browser = Rc::new(Browser::start());
+        Self::arrive_with(Browser::start(), url, preparation)
+    }
+
+    /// The same in this browser.
+    #[track_caller]
+    pub(crate) fn arrive_with(browser: Browser, url: &str, preparation: &Preparation<'_>) -> Self {
+        let browser = Rc::new(browser);
         let script = format!("{OBSERVE}{}", preparation.page);
         let observed = Preparation { page: &script, ..*preparation };
         let page = browser.open_prepared(url, &observed);

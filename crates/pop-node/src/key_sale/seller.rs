@@ -65,9 +65,20 @@ struct Seller {
     on_sale: BTreeMap<(Digest, Digest), KeptKey>,
     /// Contents whose files were read, whether they can be sold or not.
     read: BTreeSet<ContentId>,
-    told: BTreeSet<LockId>,
+    told: Told,
     /// How far the list of open locks was read.
     after: LockId,
+}
+
+/// Locks that were said not to qualify.
+#[derive(Default)]
+struct Told(BTreeSet<LockId>);
+
+impl Told {
+    /// Whether to say it of this one: once, and of no more than the limit.
+    fn is_news(&mut self, id: LockId) -> bool {
+        self.0.len() < TOLD_MAX && self.0.insert(id)
+    }
 }
 
 impl Seller {
@@ -77,7 +88,7 @@ impl Seller {
             inner,
             on_sale: BTreeMap::new(),
             read: BTreeSet::new(),
-            told: BTreeSet::new(),
+            told: Told::default(),
             after: BEGINNING,
         }
     }
@@ -138,7 +149,7 @@ impl Seller {
         let kept = self.on_sale.get(&(lock.salt, lock.commitment));
         match judge(lock, kept, own, unix_now()) {
             Ok(kept) => self.claim(ledger, id, lock, kept).await,
-            Err(unfit) if self.told.len() < TOLD_MAX && self.told.insert(id) => {
+            Err(unfit) if self.told.is_news(id) => {
                 tracing::warn!(lock = %id, payer = %lock.payer, %unfit, "no key for this lock");
             }
             Err(_) => {}

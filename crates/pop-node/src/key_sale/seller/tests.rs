@@ -76,3 +76,16 @@ fn a_key_is_shown_only_for_its_price_to_its_publisher_and_in_time() {
     let unsold = Unfit::TooLittle { price: zero, locked: zero };
     assert_eq!(judged(&nothing, Some(&free), own), Err(unsold), "a key that is not sold");
 }
+
+#[test]
+fn a_lock_that_does_not_qualify_is_told_of_once_and_a_flood_of_them_only_up_to_a_limit() {
+    let mut told = Told::default();
+    let id = |number: usize| {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        LockId(id)
+    };
+    assert!((0..TOLD_MAX).all(|number| told.is_news(id(number))));
+    assert!((0..2 * TOLD_MAX).all(|number| !told.is_news(id(number))));
+    assert_eq!(told.0.len(), TOLD_MAX);
+}

@@ -114,12 +114,12 @@ class Pop:
         self.bootstrap = ",".join(child.address for child in self.alive[:3])
         self.expected = digest(source)
 
-    def run(self):
+    def run(self, *flags):
         target = os.path.join(self.scratch, "fetched")
         before = sum(child.cpu_s() for child in self.alive)
         wall, own = timed([self.node, "get", self.link, "-o", target, "--json",
                            "--data-dir", os.path.join(self.scratch, "viewer"),
-                           "--diversity-exempt-loopback", f"--bootstrap={self.bootstrap}"])
+                           "--diversity-exempt-loopback", f"--bootstrap={self.bootstrap}", *flags])
         holders = sum(child.cpu_s() for child in self.alive) - before
         if digest(target) != self.expected:
             raise RuntimeError("the fetched file differs")

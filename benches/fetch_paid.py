@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What paying costs: the same fetch from 27 holders, 8 of them dead, paid by voucher and for free.
+"""What paying costs: the same fetch from 27 holders, 8 of them dead, paid by voucher and for free,
+and for free with no more on its way than payment lets be (a step paid ahead and one unpaid, for each holder).
 
     cargo build --release -p pop-node
     python3 benches/fetch_paid.py [--mib 1024] [--repeats 5]
 
 Two networks of 27 `pop-node run` processes lie side by side, equal but that one has a ledger and asks
-its default price. Each repeat fetches once from each, in turn. CPU is that of all processes of a
+its default price. Each repeat fetches once in each way, in turn. CPU is that of all processes of a
 network, the ledger's keeper included. Vouchers are redeemed once an hour, so not in these figures (the
 `incentive` benchmark has them), nor is what a disk takes to sync records: they lie in the same tmpfs as
 the shards.
@@ -22,10 +23,30 @@ import fetch_27
 from fetch_27 import KILLED, NODES, Child, checked, digest, timed
 
 WANTED_BYTES, WANTED_CPU = 0.005, 0.05
+STEP_MIB = 0.5
+BOUNDED_MIB = int((NODES - KILLED) * 2 * STEP_MIB * 5 / 4)
 
 
 class Free(fetch_27.Pop):
     name = "free"
+
+
+class Bounded:
+    """Free, from the same network, with as much memory for shards as 19 holders may have on their way,
+    and a quarter more for those that are here and not decoded."""
+
+    name = "bounded"
+
+    def __init__(self, free):
+        self.free = free
+
+    def run(self):
+        measured = self.free.run(f"--fetch-bytes-max={BOUNDED_MIB}MiB")
+        self.split = self.free.split
+        return measured
+
+    def close(self):
+        pass
 
 
 class Paid:
@@ -122,6 +143,7 @@ def main():
             place = os.path.join(scratch, kind.__name__)
             os.makedirs(place)
             cases.append(kind(node, place, source))
+        cases.insert(1, Bounded(cases[0]))
         results = {case.name: [] for case in cases}
         for repeat in range(options.repeats):
             for case in cases:
@@ -130,13 +152,17 @@ def main():
                 print(f"{repeat + 1}: {case.name}: {length / 1e6 / wall:.0f} MB/s, {cpu:.2f} CPU s "
                       f"(viewer {case.split[0]:.2f}, others {case.split[1]:.2f}), "
                       f"load {os.getloadavg()[0]:.1f}", flush=True)
-        free, paid = results["free"], results["paid"]
-        reports = cases[1].reports
+        free, bounded, paid = results["free"], results["bounded"], results["paid"]
+        reports = cases[2].reports
         print(f"\n{length} bytes, n = {options.repeats}; median (min..max)")
         share = [it["payment_bytes"] / it["shard_bytes"] for it in reports]
         print(f"payment messages / shard bytes   {line(share)}   wanted <= {WANTED_BYTES}")
         more = [b[1] / a[1] - 1 for a, b in zip(free, paid)]
         print(f"CPU paid / free - 1              {line(more)}   wanted <= {WANTED_CPU}")
+        window = [b[1] / a[1] - 1 for a, b in zip(free, bounded)]
+        print(f"CPU bounded / free - 1           {line(window)}   {BOUNDED_MIB} MiB")
+        rest = [b[1] / a[1] - 1 for a, b in zip(bounded, paid)]
+        print(f"CPU paid / bounded - 1           {line(rest)}")
         slower = [b[0] / a[0] - 1 for a, b in zip(free, paid)]
         print(f"time paid / free - 1             {line(slower)}")
         print(f"vouchers a fetch                 {line([it['vouchers'] for it in reports])}")

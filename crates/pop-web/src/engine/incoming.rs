@@ -11,7 +11,7 @@ use super::{
 
 impl Engine {
     pub(super) fn link_up(&mut self, link: LinkId, fingerprints: Option<Fingerprints>) {
-        self.hub.wires.up(link, fingerprints);
+        self.hub.wires.up(link, fingerprints, self.hub.now);
         match self.hub.wires.purpose(link) {
             Some(Purpose::Fetch(film)) => {
                 if let Some(film) = self.films.get(&film) {

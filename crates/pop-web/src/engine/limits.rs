@@ -50,7 +50,11 @@ pub const DIALS_FRESH_MAX: usize = 10;
 pub const DIAL_FRESH_MS: u64 = 1_000;
 
 /// Links being dialled at once, with those that likely lead nowhere.
-pub const DIALS_MAX: usize = 16;
+pub const DIALS_MAX: usize = 12;
+
+/// Time after which one of these is given up for the next once there are so many, in milliseconds,
+/// beside twice what the slowest link took that came up; as long as none did, none is.
+pub const DIAL_PATIENCE_MS: u64 = 1_000;
 
 /// Messages that a link may bring at once.
 pub const MESSAGES_BURST: u64 = 8_192;

@@ -11,7 +11,8 @@ use pop_wire::sorted::SortedMap;
 use pop_wire::{FrameSplitter, Instant, Keypair, PeerId};
 
 use super::limits::{
-    DIAL_FRESH_MS, DIAL_TIMEOUT_MS, LEDGER_ANSWER_BYTES_MAX, MESSAGES_BURST, MESSAGES_PER_S,
+    DIAL_FRESH_MS, DIAL_PATIENCE_MS, DIAL_TIMEOUT_MS, DIALS_MAX, LEDGER_ANSWER_BYTES_MAX,
+    MESSAGES_BURST, MESSAGES_PER_S,
 };
 use super::outbox::Outbox;
 use super::{FilmId, Fingerprints, LinkId, RtcId};
@@ -79,6 +80,8 @@ pub(super) enum Incoming {
 #[derive(Debug, Default)]
 pub(super) struct Wires {
     wires: SortedMap<LinkId, Wire>,
+    /// What the slowest dialled link took that came up, in milliseconds; of none if none did.
+    slowest_ms: Option<u64>,
 }
 
 /// What makes a handshake.
@@ -143,8 +146,11 @@ impl Wires {
     }
 
     /// The transport is there: the handshake may begin.
-    pub(super) fn up(&mut self, link: LinkId, given: Option<Fingerprints>) {
+    pub(super) fn up(&mut self, link: LinkId, given: Option<Fingerprints>, now: Instant) {
         let Some(wire) = self.wires.get_mut(&link) else { return };
+        if let Some(at) = wire.dialed_at() {
+            self.slowest_ms = self.slowest_ms.max(Some(now.since_ms(at)));
+        }
         if matches!(wire.stage, Stage::Dialing(_)) {
             let given = given.map_or_else(ChannelBinding::none, |it| {
                 let fingerprints = [it.offerer, it.answerer].map(DtlsFingerprint);
@@ -262,12 +268,24 @@ impl Wires {
 
     /// Links that didn't come up, or didn't prove who is there, in time.
     pub(super) fn late(&self, now: Instant) -> Vec<LinkId> {
-        let is_late = |(_, wire): &(&LinkId, &Wire)| wire.deadline().is_some_and(|at| now >= at);
+        let patience_ms = self.patience_ms();
+        let is_late =
+            |(_, wire): &(&LinkId, &Wire)| wire.deadline(patience_ms).is_some_and(|at| now >= at);
         self.wires.iter().filter(is_late).map(|(link, _)| *link).collect()
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.wires.values().filter_map(Wire::deadline).min()
+        let patience_ms = self.patience_ms();
+        self.wires.values().filter_map(|wire| wire.deadline(patience_ms)).min()
+    }
+
+    /// How long a dialled link is waited for.
+    fn patience_ms(&self) -> u64 {
+        let dialing = self.wires.values().filter_map(Wire::dialed_at).count();
+        let enough =
+            self.slowest_ms.map(|ms| ms.saturating_mul(2).saturating_add(DIAL_PATIENCE_MS));
+        // Where there is room nobody is given up for another.
+        enough.filter(|_| dialing >= DIALS_MAX).unwrap_or(DIAL_TIMEOUT_MS).min(DIAL_TIMEOUT_MS)
     }
 }
 
@@ -305,8 +323,12 @@ impl Wire {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    /// When it is late; of one that is dialled after so long.
+    fn deadline(&self, patience_ms: u64) -> Option<Instant> {
         match &self.stage {
+            Stage::Dialing(since) if self.dialed_at().is_some() => {
+                Some(since.after_ms(patience_ms))
+            }
             Stage::Dialing(since) => Some(since.after_ms(DIAL_TIMEOUT_MS)),
             Stage::Shaking(handshake) => Some(handshake.deadline()),
             Stage::Held(_) | Stage::Open => None,
@@ -337,7 +359,7 @@ mod tests {
         }
 
         fn begin(&mut self) {
-            self.wires.up(LINK, None);
+            self.wires.up(LINK, None, Instant(0));
             let nonce = *self.keypair.secret_bytes();
             let with = Shaking { now: Instant(0), keypair: &self.keypair, nonce };
             self.wires.shake(LINK, with, &mut self.outbox);
@@ -395,7 +417,7 @@ mod tests {
     #[test]
     fn who_speaks_before_the_handshake_or_too_much_of_it_is_broken() {
         let mut waits = Side::new(1, Purpose::Ask);
-        waits.wires.up(LINK, None);
+        waits.wires.up(LINK, None, Instant(0));
         waits.wires.feed(LINK, &[0; HANDSHAKE_FRAME_BYTES_MAX]);
         assert!(waits.next(0).is_none());
         waits.wires.feed(LINK, &[0]);
